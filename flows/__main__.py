@@ -1,0 +1,201 @@
+"""The `assay` command: its arguments, and nothing else."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import AssayError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return the exit status of a command: 0 done, 2 wrong request, 3 refused, 4 budget, 5 bad source, 1 our fault."""
+    given = _parser().parse_args(arguments)
+    try:
+        status = given.command(given)
+    except AssayError as error:
+        return _stop(given, str(error), error.status)
+    except KeyboardInterrupt:
+        return _stop(given, "interrupted; what was done is kept, and the next run goes on from there", 130)
+    except BrokenPipeError:  # `assay … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status or 0
+
+
+def _stop(given: argparse.Namespace, message: str, status: int) -> int:
+    if given.json:
+        print(json.dumps({"status": "error", "error": message, "exit": status}))
+    print(f"assay {given.name}: {message}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="assay", description="Raw text in; a fine-tuning data set you can prove things about out."
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="name")
+
+    def add(name: str, does: str, command: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=does, description=does[0].upper() + does[1:] + ".")
+        one.add_argument("--json", action="store_true", help="print one JSON object on stdout; logs go to stderr")
+        one.add_argument("--home", metavar="DIR", help="where the store lives (default: ASSAY_HOME, else .assay here)")
+        one.set_defaults(command=command)
+        return one
+
+    add("init", "write a commented curation with ten sample rows, which runs at once", _init).add_argument(
+        "folder", metavar="NAME", help="folder to write it to"
+    )
+    _curation(add("check", "validate a curation, read a sample of its sources, try its models; write nothing", _check))
+
+    run = add("run", "run the line once, for one logical date", _run)
+    _curation(run)
+    run.add_argument("--as-of", type=_date, metavar="DATE", help="the logical date (default: today, UTC)")
+    run.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+    backfill = add("backfill", "run the line for each date of a range that is missing or has changed", _backfill)
+    _curation(backfill)
+    backfill.add_argument("--from", type=_date, metavar="DATE", required=True, dest="start", help="first logical date")
+    backfill.add_argument("--to", type=_date, metavar="DATE", required=True, dest="end", help="last logical date")
+    backfill.add_argument(
+        "--labels", choices=("now", "then"), default="now",
+        help="people's labels to see: every one known now, or those known by each date (default: now)",
+    )  # fmt: skip
+    backfill.add_argument("--max-usd", type=float, metavar="X", help="stop when models have cost this much")
+    backfill.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+    _curation(add("status", "say what the store holds, what the last runs did, what the next would do", _status))
+    _measure(add("measure", "agreement and entropy of any table of labels (csv, jsonl, parquet)", _measured))
+    aggregate = add("aggregate", "one consensus label per item of any table of labels", _aggregated)
+    _columns(aggregate)
+    aggregate.add_argument(
+        "--method", metavar="M", default="dawid-skene", help="majority, one-coin or dawid-skene (default: dawid-skene)"
+    )
+    aggregate.add_argument("-o", "--out", metavar="OUT", required=True, type=Path, help="csv, jsonl or parquet file to write")  # fmt: skip
+    _curation(add("releases", "list the published versions of a curation", _releases))
+    sql = add("sql", "query the tables of the store and of the latest release, read-only", _sql)
+    sql.add_argument("query", metavar="QUERY", help="DuckDB SQL, as \"select status, count(*) from consensus group by 1\"")  # fmt: skip
+    sql.add_argument("curation", metavar="CURATION", nargs="?", default=".", help="default: the curation in this folder")
+    add("schema", "print the JSON Schema of a curation, for editors to complete", _schema)
+    serve = add("serve", "start Prefect's server and a worker, and deploy the curations", _serve)
+    serve.add_argument("curations", metavar="CURATION", nargs="+", help="YAML files, or folders that hold curation.yaml")
+    serve.add_argument("--port", type=int, default=4200, help="port of the UI on 127.0.0.1 (default: 4200)")
+    return parser
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date: YYYY-MM-DD") from None
+
+
+def _curation(command: argparse.ArgumentParser) -> None:
+    command.add_argument("curation", metavar="CURATION", help="a YAML file, or a folder that holds curation.yaml")
+
+
+def _columns(command: argparse.ArgumentParser) -> None:
+    command.add_argument("file", metavar="FILE", type=Path, help="csv, jsonl or parquet, plain, .gz or .zst")
+    command.add_argument("--item", metavar="C", default="item_id", help="column of the item (default: item_id)")
+    command.add_argument("--annotator", metavar="C", default="annotator_id", help="column of the annotator (default: annotator_id)")  # fmt: skip
+    command.add_argument("--label", metavar="C", default="label", help="column of the label (default: label)")
+    command.add_argument("--time", metavar="C", default="time", help="column of the time, if there is one (default: time)")
+
+
+def _measure(command: argparse.ArgumentParser) -> None:
+    _columns(command)
+    command.add_argument("--kind", metavar="K", default="choice", help="choice, choices, rating or preference (default: choice)")  # fmt: skip
+    command.add_argument("--slice", metavar="C", help="column to report by")
+    command.add_argument("--items", metavar="OUT", type=Path, help="also write a table with one row per item")
+
+
+def _answer(given: argparse.Namespace, result: Any, story: Callable[[Any], str]) -> None:
+    print(json.dumps(result, ensure_ascii=False) if given.json else story(result))
+
+
+def _init(given: argparse.Namespace) -> None:
+    from flows.init import init, story
+
+    _answer(given, init(Path(given.folder)), story)
+
+
+def _check(given: argparse.Namespace) -> None:
+    from flows.check import check, story
+
+    _answer(given, check(given.curation, given.home), story)
+
+
+def _run(given: argparse.Namespace) -> int:
+    from flows.plan import plan
+    from flows.plan import story as plan_story
+    from flows.run import run, story
+
+    if given.dry_run:
+        return _answer(given, plan(given.curation, given.as_of, given.home), plan_story)
+    summary, status = run(given.curation, given.as_of, given.home)
+    _answer(given, summary, story)
+    return status
+
+
+def _backfill(given: argparse.Namespace) -> int:
+    from flows.plan import plan_range
+    from flows.plan import story as plan_story
+    from flows.run import backfill_story, backfilled
+
+    if given.dry_run:
+        return _answer(given, plan_range(given.curation, given.start, given.end, given.labels, given.home), plan_story)
+    summary, status = backfilled(given.curation, given.start, given.end, given.labels, given.max_usd, given.home)
+    _answer(given, summary, backfill_story)
+    return status
+
+
+def _status(given: argparse.Namespace) -> None:
+    from flows.status import status, story
+
+    _answer(given, status(given.curation, given.home), story)
+
+
+def _measured(given: argparse.Namespace) -> None:
+    from flows.measure import measure, story
+
+    found = measure(given.file, given.item, given.annotator, given.label, given.time, given.kind, given.slice, given.items)
+    _answer(given, found, story)
+
+
+def _aggregated(given: argparse.Namespace) -> None:
+    from flows.aggregate import aggregate, story
+
+    found = aggregate(given.file, given.method, given.out, given.item, given.annotator, given.label, given.time)
+    _answer(given, found, story)
+
+
+def _releases(given: argparse.Namespace) -> None:
+    from flows.releases import releases, story
+
+    _answer(given, releases(given.curation, given.home), story)
+
+
+def _sql(given: argparse.Namespace) -> None:
+    from flows.sql import sql, story
+
+    _answer(given, sql(given.query, given.curation, given.home), story)
+
+
+def _schema(given: argparse.Namespace) -> None:
+    from schemas.curation import Curation
+
+    _answer(given, Curation.model_json_schema(), lambda schema: json.dumps(schema, indent=2))
+
+
+def _serve(given: argparse.Namespace) -> int:
+    from flows.serve import serve
+
+    return serve(given.curations, given.port, given.home)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

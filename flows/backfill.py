@@ -1,0 +1,58 @@
+"""The line over a range of logical dates: each that is missing or has changed is made, the others stay."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from prefect import flow
+from prefect.states import Completed, Failed, State
+
+from flows.curate import curate
+from schemas.curation import find, load
+from schemas.errors import RequestError
+from schemas.run import Labels
+from tasks.annotator.endpoint import EMBEDDED
+
+WORST_LAST = ("unchanged", "published", "budget_stop", "refused", "source_refused")
+
+
+@flow(name="backfill", flow_run_name="{curation}-{start}-to-{end}", persist_result=False)
+async def backfill(
+    curation: str, start: date, end: date, labels: Labels = "now", max_usd: float | None = None, home: str | None = None
+) -> State:
+    """Run the line for each date from start to end.
+
+    `labels` says which of people's labels each date sees: every one known now, or those known by the date. The flow
+    stops before a date once models have cost `max_usd`. The state's data is {status, dates: [summary of each]}.
+    """
+    checked(curation, start, end, max_usd)
+    summaries: list[dict[str, Any]] = []
+    for day in days(start, end):
+        if max_usd is not None and spent(summaries) >= max_usd:
+            summaries.append({"as_of": str(day), "status": "budget_stop", "release": None})
+            break
+        state = await curate(curation, day, labels, home, return_state=True)
+        summaries.append(await state.aresult())
+    status = max((summary["status"] for summary in summaries), key=WORST_LAST.index)
+    result = {"status": status, "labels": labels, "usd": spent(summaries), "dates": summaries}
+    if status in ("unchanged", "published"):
+        return Completed(name=status.capitalize(), message=f"{len(summaries)} dates", data=result)
+    return Failed(name="".join(map(str.capitalize, status.split("_"))), message=f"{len(summaries)} dates", data=result)
+
+
+def checked(curation: str, start: date, end: date, max_usd: float | None) -> None:
+    """Raise RequestError for a range that holds no date, or a limit on what has no known price."""
+    if start > end:
+        raise RequestError(f"the range is empty: {start} is after {end}")
+    priceless = [model.name for model in load(find(curation)).models if model.model != EMBEDDED]
+    if max_usd is not None and priceless:
+        raise RequestError(f"a limit of ${max_usd:g} cannot be kept: no price is known for {', '.join(priceless)}")
+
+
+def days(start: date, end: date) -> list[date]:
+    """Return the dates from start to end, both included."""
+    return [start + timedelta(days=number) for number in range((end - start).days + 1)]
+
+
+def spent(summaries: list[dict[str, Any]]) -> float:
+    """Return what models have cost, in US dollars, as far as it is known."""
+    return sum(summary.get("llm", {}).get("usd") or 0.0 for summary in summaries)

@@ -1,0 +1,21 @@
+"""document → item: what arrived is read, cleaned, told apart and divided."""
+
+from prefect import flow
+
+from schemas.run import Run
+from tasks.document import read_documents
+from tasks.item import find_neighbours, make_items
+from tasks.source import Intake
+from tasks.split import assign_splits
+
+
+@flow(name="ingest", flow_run_name="ingest", validate_parameters=False)
+async def ingest(run: Run) -> Intake:
+    """Return what the sources brought that was new; raise SourceRefused where one cannot be trusted."""
+    total = Intake()
+    for source in run.curation.sources:
+        total.add(read_documents(run, source))
+    make_items(run)
+    find_neighbours(run)
+    assign_splits(run)
+    return total

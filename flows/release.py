@@ -1,0 +1,27 @@
+"""consensus → example → split → release: chosen, staged, judged, and published whole or not at all."""
+
+import json
+from typing import Any
+
+from prefect import flow
+
+from expectations.suites import suites
+from schemas.run import Run
+from tasks.example import choose_examples
+from tasks.gate import judge
+from tasks.release import alone, publish, recall, record, reduce_staged, stage_files
+
+
+@flow(name="release", flow_run_name="release", validate_parameters=False)
+async def release(run: Run, versions: dict[str, str], content: str) -> dict[str, Any]:
+    """Return {status, release} of a content: published, refused, or unchanged where it was made meanwhile."""
+    choose_examples(run)
+    with alone(run.releases):
+        if ended := recall(run, content):
+            return ended
+        stage_files(run)
+        verdict = judge(reduce_staged(run, versions), suites(run.curation))
+        evidence = record(run, versions, content, verdict)
+        if not verdict["passed"]:
+            return {"status": "refused", "release": None}
+        return publish(run, content, verdict, json.loads((evidence / "evidence.json").read_text(encoding="utf-8")))

@@ -1,0 +1,34 @@
+"""A curation: what a run can be told, one YAML file."""
+
+from schemas.curation.model import (
+    Annotator,
+    Clean,
+    Consensus,
+    Curation,
+    Fields,
+    Gates,
+    HumanAnnotator,
+    LabelFields,
+    LLMAnnotator,
+    Labels,
+    Source,
+    Splits,
+)
+from schemas.curation.reading import find, load
+
+__all__ = [
+    "Annotator",
+    "Clean",
+    "Consensus",
+    "Curation",
+    "Fields",
+    "Gates",
+    "HumanAnnotator",
+    "LLMAnnotator",
+    "LabelFields",
+    "Labels",
+    "Source",
+    "Splits",
+    "find",
+    "load",
+]

@@ -1,0 +1,325 @@
+"""The keys of a curation, with their types, ranges and defaults."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+COMPRESSIONS = (".gz", ".zst")
+FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet", ".txt": "text"}
+
+
+class Settings(BaseModel):
+    """Part of a curation: frozen, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def file_format(path: str) -> str | None:
+    """Return the format a file name stands for, compression set aside, or None where it stands for none."""
+    name = path.lower()
+    for compression in COMPRESSIONS:
+        name = name.removesuffix(compression)
+    return next((kind for suffix, kind in FORMATS.items() if name.endswith(suffix)), None)
+
+
+class Labels(Settings):
+    """What items are labelled with."""
+
+    kind: Literal["choice"]
+    """choice: exactly one label an item."""
+    values: dict[str, str]
+    """Each label and the sentence that says what it means; annotators are shown these sentences."""
+    guidelines: str | None = None
+    """File with the guidelines for annotators, relative to the curation."""
+
+    @field_validator("values")
+    @classmethod
+    def _are_labels(cls, values: dict[str, str]) -> dict[str, str]:
+        if len(values) < 2:
+            raise ValueError("at least two labels are needed")
+        if blank := [label for label in values if not label.strip() or label != label.strip()]:
+            raise ValueError(f"labels may not be empty or padded with spaces: {blank}")
+        return values
+
+
+class Fields(Settings):
+    """Which fields of a record hold what."""
+
+    text: str = "text"
+    """The text to label."""
+    id: str | None = None
+    """The source's own id, which people's label files name."""
+    context: tuple[str, ...] = ()
+    """What an annotator is shown beside the text; part of an item's identity."""
+    group: str | None = None
+    """Records of one group share a split."""
+    slice: str | None = None
+    """The part of the data a record is reported under."""
+    time: str | None = None
+    """When the record was written: ISO 8601 with a zone."""
+
+
+class Trust(Settings):
+    """How much of a source may be bad before the run refuses it."""
+
+    max_quarantined_share: Share = 0.05
+    """Largest share of a night's records that may be quarantined."""
+
+
+class Source(Settings):
+    """Where documents come from."""
+
+    path: str
+    """Glob of files relative to the curation; `{as_of}` stands for the logical date, YYYY-MM-DD."""
+    format: Literal["jsonl", "csv", "parquet", "text"] = None  # type: ignore[assignment]
+    """Inferred from the file name where it is not given."""
+    fields: Fields = Fields()
+    """Which fields of a record hold what."""
+    trust: Trust = Trust()
+    """How much of it may be bad."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _infer_format(cls, values: dict) -> dict:
+        if isinstance(values, dict) and isinstance(values.get("path"), str) and values.get("format") is None:
+            kind = file_format(values["path"])
+            if kind is None:
+                raise ValueError(f"the format of {values['path']!r} cannot be told from its name: give `format`")
+            return {**values, "format": kind}
+        return values
+
+    @field_validator("path")
+    @classmethod
+    def _is_local(cls, path: str) -> str:
+        return _local_path(path)
+
+
+class Clean(Settings):
+    """What a text must be to become an item."""
+
+    min_chars: Annotated[int, Field(ge=1)] = 1
+    """Shorter texts are quarantined."""
+    max_chars: Annotated[int, Field(ge=1)] = 20_000
+    """Longer texts are quarantined."""
+    near_duplicates: Annotated[float, Field(gt=0, le=1)] = 0.85
+    """Jaccard similarity of character 5-grams from which two texts are near-duplicates."""
+    personal_data: Literal["keep"] = "keep"
+    """What happens to personal data."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> "Clean":
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"min_chars ({self.min_chars}) is greater than max_chars ({self.max_chars})")
+        return self
+
+
+class LLMAnnotator(Settings):
+    """A language model that labels items."""
+
+    name: str
+    """The annotator's id."""
+    kind: Literal["llm"]
+    """A language model behind the OpenAI protocol."""
+    model: str
+    """The model's name at its endpoint; `embedded` is the one inside the process."""
+    prompt: Literal["zero_shot", "few_shot"] = "zero_shot"
+    """Whether settled examples are shown."""
+    shots: Annotated[int, Field(ge=1, le=100)] = 8
+    """Examples shown with a few_shot prompt."""
+    pool: Annotated[int, Field(ge=1)] = 1
+    """Number of the frozen pool the examples come from; a greater number freezes a new one."""
+    base_url: str | None = None
+    """The endpoint; OPENAI_BASE_URL where it is not given."""
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
+    """Calls in flight at once."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _holds_no_secret(cls, url: str | None) -> str | None:
+        if url and re.search(r"//[^/]*@", url):
+            raise ValueError("a secret may not stand in the address: keys come from the environment")
+        return url
+
+
+class LabelFields(Settings):
+    """Which columns of a label table hold what."""
+
+    item: str = "item_id"
+    """The document's own id."""
+    annotator: str = "annotator_id"
+    """Who gave the label."""
+    label: str = "label"
+    """The label; empty withdraws the annotator's earlier one."""
+    time: str | None = None
+    """When it was given: ISO 8601 with a zone."""
+
+
+class HumanAnnotator(Settings):
+    """People, whose labels arrive as tables."""
+
+    name: str
+    """The source's name; each person is an annotator of their own."""
+    kind: Literal["human"]
+    """People."""
+    path: str
+    """Glob of files relative to the curation; `{as_of}` stands for the logical date, YYYY-MM-DD."""
+    format: Literal["table"] = "table"
+    """A csv, jsonl or parquet table, one label a row."""
+    fields: LabelFields = LabelFields()
+    """Which columns hold what."""
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_table(cls, path: str) -> str:
+        if file_format(path) not in ("jsonl", "csv", "parquet"):
+            raise ValueError("a label table is csv, jsonl or parquet, plain, .gz or .zst")
+        return _local_path(path)
+
+
+Annotator = Annotated[LLMAnnotator | HumanAnnotator, Field(discriminator="kind")]
+
+
+class Consensus(Settings):
+    """When people's labels settle an item."""
+
+    method: Literal["majority", "one-coin", "dawid-skene"] = "dawid-skene"
+    """How votes become a posterior."""
+    min_labels: Annotated[int, Field(ge=1)] = 2
+    """People's labels an item needs."""
+    min_posterior: Annotated[float, Field(ge=0.5, le=1)] = 0.9
+    """Posterior the label needs."""
+
+
+class Review(Settings):
+    """What people will look at before the next run."""
+
+    budget: Annotated[int, Field(ge=0)] = 200
+    """Items in the queue."""
+
+
+class Splits(Settings):
+    """How examples are divided."""
+
+    train: Share = 0.8
+    """Share of groups in training."""
+    validation: Share = 0.1
+    """Share of groups in validation."""
+    test: Share = 0.1
+    """Share of groups in test."""
+    by: Literal["group", "item"] = "group"
+    """What is kept together."""
+    key: str = "assay"
+    """Key of the hash that divides; changing it divides anew items not yet divided."""
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Splits":
+        if abs(self.train + self.validation + self.test - 1) > 1e-9:
+            raise ValueError(f"train + validation + test must be 1, not {self.train + self.validation + self.test:g}")
+        return self
+
+
+class Gates(Settings):
+    """Thresholds of the expectation suites."""
+
+    min_alpha: Annotated[float, Field(ge=-1, le=1)] | None = None
+    """Least Krippendorff's alpha among people, at the lower end of its interval; without it there is no floor."""
+    max_unresolved_share: Share = 1.0
+    """Largest share of items neither settled nor in the review queue."""
+    min_examples: Annotated[int, Field(ge=1)] = 1
+    """Fewest examples a release may hold."""
+    max_label_share: Share = 0.95
+    """Largest share of examples one label may have (a warning)."""
+    max_label_drift: Share = 0.25
+    """Largest difference of a label's share between a split and the whole (a warning)."""
+    min_mean_entropy_nats: Annotated[float, Field(ge=0)] = 0.0
+    """Least mean entropy of people's votes (a warning)."""
+    max_mean_entropy_nats: Annotated[float, Field(ge=0)] = 10.0
+    """Greatest mean entropy of people's votes (a warning)."""
+
+
+class Release(Settings):
+    """Where and how releases are published."""
+
+    path: str = "releases"
+    """Folder, relative to the curation."""
+    formats: tuple[Literal["messages"], ...] = ("messages",)
+    """Shapes the examples are written in."""
+
+    @field_validator("path")
+    @classmethod
+    def _is_local(cls, path: str) -> str:
+        return _local_path(path)
+
+
+class Card(Settings):
+    """What the data set card says that figures cannot."""
+
+    description: str | None = None
+    """One paragraph."""
+    license: str | None = None
+    """Licence of the texts and labels, as an SPDX id in lower case."""
+    language: tuple[str, ...] = ()
+    """Languages of the texts, as ISO 639-1."""
+    attribution: str | None = None
+    """Who made the texts and labels."""
+
+
+class Curation(Settings):
+    """All that a run can be told."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+    """Names the store's folder and the release's folder."""
+    labels: Labels
+    """What items are labelled with."""
+    sources: tuple[Source, ...]
+    """Where documents come from."""
+    clean: Clean = Clean()
+    """What a text must be to become an item."""
+    annotators: tuple[Annotator, ...]
+    """Who labels."""
+    consensus: Consensus = Consensus()
+    """When people's labels settle an item."""
+    review: Review = Review()
+    """What people will look at before the next run."""
+    splits: Splits = Splits()
+    """How examples are divided."""
+    gates: Gates = Gates()
+    """Thresholds of the expectation suites."""
+    release: Release = Release()
+    """Where and how releases are published."""
+    card: Card = Card()
+    """What the data set card says that figures cannot."""
+
+    @field_validator("sources", "annotators")
+    @classmethod
+    def _is_not_empty(cls, parts: tuple) -> tuple:
+        if not parts:
+            raise ValueError("at least one is needed")
+        return parts
+
+    @model_validator(mode="after")
+    def _has_distinct_annotators(self) -> "Curation":
+        names = [annotator.name for annotator in self.annotators]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"annotators share a name: {', '.join(twice)}")
+        return self
+
+    @property
+    def models(self) -> tuple[LLMAnnotator, ...]:
+        """Return the annotators that are language models, in the order given."""
+        return tuple(annotator for annotator in self.annotators if isinstance(annotator, LLMAnnotator))
+
+    @property
+    def people(self) -> tuple[HumanAnnotator, ...]:
+        """Return the annotators that are people's label tables, in the order given."""
+        return tuple(annotator for annotator in self.annotators if isinstance(annotator, HumanAnnotator))
+
+
+def _local_path(path: str) -> str:
+    if "://" in path:
+        raise ValueError("only local paths are read in this version")
+    if path.count("{as_of}") > 1:
+        raise ValueError("{as_of} may stand in a path once")
+    return path

@@ -1,0 +1,36 @@
+"""Examples: items chosen to train on, in the shape a trainer reads."""
+
+from schemas.row import LabelProbability, Row
+
+
+class Example(Row):
+    """One row per published item, with where its label came from."""
+
+    item_id: str
+    """The item."""
+    split: str
+    """train, validation or test."""
+    text: str
+    """The cleaned text."""
+    context: str
+    """What an annotator is shown beside the text: a JSON object with sorted keys."""
+    label: str
+    """The consensus label."""
+    status: str
+    """How it was settled: human or accepted."""
+    posterior: list[LabelProbability]
+    """The posterior over labels it was settled on."""
+    posterior_share: float
+    """Probability of the label in that posterior, 0–1."""
+    entropy_nats: float
+    """Entropy of people's votes, in nats."""
+    people: int
+    """People's labels counted."""
+    models: int
+    """Models' labels counted."""
+    group_id: str | None
+    """Group of the item."""
+    slice: str | None
+    """Slice of the item."""
+    document_ids: str
+    """The documents the item came from, as a JSON list."""

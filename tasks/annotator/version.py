@@ -1,0 +1,32 @@
+"""A version: the digest of everything that decides what a model says of an item."""
+
+from hashlib import sha256
+from pathlib import Path
+
+from schemas.curation import Labels, LLMAnnotator
+from tasks.annotator import chat, prompt
+from tasks.text import canonical
+
+
+def guidelines(labels: Labels, folder: Path) -> str:
+    """Return the text of the guidelines, empty where the curation names none."""
+    return (folder / labels.guidelines).read_text(encoding="utf-8") if labels.guidelines else ""
+
+
+def guideline_version(text: str) -> str:
+    """Return the first 16 hex digits of the guidelines' sha256, or `none` where there are none."""
+    return sha256(text.encode()).hexdigest()[:16] if text else "none"
+
+
+def version(annotator: LLMAnnotator, labels: Labels, guideline_text: str, pool: str | None) -> str:
+    """Return 16 hex digits: model, parameters, prompt template, label texts, guidelines and shots, and nothing else."""
+    parts = {
+        "request": chat.request(annotator.model, [], prompt.answer_format(list(labels.values))),
+        "prompt": prompt.VERSIONS[annotator.prompt],
+        "template": prompt.template(annotator.prompt),
+        "labels": labels.values,
+        "guidelines": guideline_text,
+        "shots": annotator.shots if pool else None,
+        "pool": pool,
+    }
+    return sha256(canonical(parts).encode()).hexdigest()[:16]

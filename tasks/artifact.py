@@ -1,0 +1,54 @@
+"""Artifacts: what the Prefect UI shows of a run, in figures and never in texts."""
+
+from base64 import b64encode
+from typing import Any
+
+from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
+
+from schemas.run import Run
+from tasks.release.page import agreement_picture
+from tasks.stage import stage
+
+
+@stage
+def show(run: Run, summary: dict[str, Any], evidence: dict[str, Any] | None) -> None:
+    """Create the run's artifacts: summary, cost, and, where there is evidence, the gate's verdict and a picture."""
+    key = run.curation.name
+    create_table_artifact(key=f"{key}-summary", table=summary_rows(summary), description=_headline(summary))
+    create_table_artifact(key=f"{key}-cost", table=[summary["llm"]], description="What models were asked in this run")
+    if evidence:
+        verdict = evidence["gate"]
+        said = "passed" if verdict["passed"] else "refused: nothing was published"
+        create_markdown_artifact(key=f"{key}-gate", markdown=verdict_markdown(verdict), description=f"The gate {said}")
+        picture = b64encode(agreement_picture(evidence).encode()).decode()
+        create_image_artifact(
+            key=f"{key}-agreement",
+            image_url=f"data:image/svg+xml;base64,{picture}",
+            description="Agreement among people, and the entropy of their votes",
+        )
+
+
+def _headline(summary: dict[str, Any]) -> str:
+    return f"{summary['curation']} as of {summary['as_of']}: {summary['status']}"
+
+
+def summary_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the summary as rows of what, which and how many."""
+    parts = ("documents", "items", "annotations", "consensus", "splits")
+    return [
+        {"of": part, "which": name, "count": count}
+        for part in parts
+        for name, count in (summary.get(part) or {}).items()
+        if isinstance(count, int)
+    ]
+
+
+def verdict_markdown(verdict: dict[str, Any]) -> str:
+    """Return the gate's checks as a Markdown table."""
+    rows = ["| | check | severity | observed |", "|---|---|---|---|"]
+    for suite in verdict["suites"]:
+        for check in suite["checks"]:
+            mark = "✓" if check["success"] else "✗"
+            cells = [f"{suite['suite']}: {check['what']}", check["severity"], check["observed"]]
+            rows.append(f"| {mark} | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)

@@ -1,0 +1,50 @@
+"""Drafts: what a run derives and leaves for its later stages, as files, so that only names cross between them."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow.parquet as pq
+
+from schemas.row import Row
+from schemas.run import Run
+from tasks.store.tables import arrow
+
+
+def write_rows(run: Run, name: str, model: type[Row], rows: pl.DataFrame) -> None:
+    """Write rows of a noun as the run's draft of that name."""
+    run.drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
+    pq.write_table(arrow(model, rows), _place(run, name))
+
+
+def write_figures(run: Run, name: str, figures: Any) -> None:
+    """Write figures as the run's draft of that name."""
+    run.drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (run.drafts / f"{name}.json").write_text(json.dumps(figures), encoding="utf-8")
+
+
+def figures(run: Run, name: str) -> Any:
+    """Return the figures of the run's draft of that name."""
+    return json.loads((run.drafts / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def see(run: Run, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Let a connection see the rows of the run's draft of that name, as a view."""
+    place = str(_place(run, name)).replace("'", "''")
+    connection.execute(f"create or replace view {name} as select * from read_parquet('{place}')")
+
+
+def keep_latest(run: Run) -> None:
+    """Keep the run's drafts as the latest of this store, which `assay sql` reads; the others go."""
+    latest = run.store / "derived" / "latest"
+    shutil.rmtree(latest, ignore_errors=True)
+    if run.drafts.is_dir():
+        os.replace(run.drafts, latest)
+
+
+def _place(run: Run, name: str) -> Path:
+    return run.drafts / f"{name}.parquet"

@@ -1,0 +1,26 @@
+"""What is known as of a run: the facts of its store that its date and its label cutoff let it see."""
+
+from datetime import date
+
+import duckdb
+
+from schemas.run import Run
+from tasks.sql import query
+from tasks.store import Store
+
+_VIEWS = ("known_item", "vote", "model_vote")
+
+
+def known(run: Run, versions: dict[str, str] | None = None) -> duckdb.DuckDBPyConnection:
+    """Return a connection with the store's tables and the views known_item, vote and model_vote as of the run.
+
+    `versions` names the version of each model annotator that counts; without it no model's label is seen.
+    """
+    connection = Store(run.store).connect(run.as_of)
+    connection.execute(
+        "set variable labels_until = $until", {"until": run.as_of if run.labels == "then" else date.max}
+    )
+    connection.execute("set variable versions = $versions::varchar[]", {"versions": sorted((versions or {}).values())})
+    for view in _VIEWS:
+        connection.execute(f"create view {view} as {query(view)}")
+    return connection

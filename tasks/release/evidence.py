@@ -1,0 +1,115 @@
+"""The evidence: every figure a release shows, recomputed from facts as of its date; no text, no clock, no run."""
+
+from importlib.metadata import version
+from typing import Any
+
+import duckdb
+
+from schemas.run import Run
+from tasks.annotator import prompt
+from tasks.annotator.version import guideline_version, guidelines
+from tasks.draft import figures, see
+from tasks.known import known
+from tasks.sql import relation
+
+NO_CERTIFICATE = "No model's label was accepted without people, so there is nothing to certify."
+
+
+def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
+    """Return the figures of a release, ready for JSON; what the release and its files are called is added later."""
+    connection = known(run, versions)
+    for draft in ("consensus", "example"):
+        see(run, connection, draft)
+    agreement, chosen = figures(run, "agreement"), figures(run, "chosen")
+    curation, card = run.curation, run.curation.card
+    return {
+        "curation": curation.name,
+        "description": card.description,
+        "license": card.license,
+        "language": list(card.language),
+        "attribution": card.attribution,
+        "labels": {"kind": curation.labels.kind, "values": curation.labels.values},
+        "documents": _documents(connection),
+        "items": _row(connection, "item_count"),
+        "annotations": _annotations(run, connection, versions, agreement),
+        "agreement": agreement["people"]["agreement"],
+        "intervals": agreement["people"]["intervals"],
+        "entropy": agreement["people"]["entropy"],
+        "by_slice": agreement["people"]["by_slice"],
+        "consensus": _consensus(connection),
+        "slices": _slices(connection),
+        "confusion": agreement["confusion"],
+        "splits": {"train": 0, "validation": 0, "test": 0} | _counts(connection, "example", "split"),
+        "split_labels": _nested(connection, "example", "split", "label"),
+        "excluded": chosen["excluded"],
+        "certificate": {"statement": None, "reason": NO_CERTIFICATE},
+        "cost": _row(connection, "cost"),
+        "versions": {
+            "assay": version("assay"),
+            "guideline": guideline_version(guidelines(curation.labels, run.folder)),
+            "annotators": versions,
+            "prompts": {annotator.name: prompt.VERSIONS[annotator.prompt] for annotator in curation.models},
+        },
+    }
+
+
+def _documents(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    reasons = dict(relation(connection, "quarantine_reason").fetchall())
+    return _row(connection, "document_count") | {"reasons": reasons}
+
+
+def _annotations(run: Run, connection: duckdb.DuckDBPyConnection, versions: dict, agreement: dict) -> dict[str, Any]:
+    people = [row | {"annotator_kind": "human"} for row in agreement["people"]["by_annotator"]]
+    costs = {row["annotator_id"]: row for row in _rows(connection, "annotator_cost")}
+    labels = _nested(connection, "model_vote", "annotator_id", "label")
+    models = [
+        {
+            "annotator_id": annotator.name,
+            "annotator_kind": "llm",
+            "model": annotator.model,
+            "prompt": prompt.VERSIONS[annotator.prompt],
+            "version": versions[annotator.name],
+            "accuracy": agreement["confusion"].get(annotator.name, {}).get("accuracy"),
+            "labels": labels.get(annotator.name, {}),
+        }
+        | costs[annotator.name]
+        for annotator in run.curation.models
+        if annotator.name in versions and annotator.name in costs
+    ]
+    return _row(connection, "annotation_count") | {"by_annotator": people + models}
+
+
+def _consensus(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    statuses = {"human": 0, "accepted": 0, "review": 0, "unresolved": 0} | _counts(connection, "consensus", "status")
+    query = "select reason, count(*) from consensus where reason is not null group by reason order by reason"
+    return statuses | {"reasons": dict(connection.sql(query).fetchall())}
+
+
+def _slices(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    labels = _nested(connection, "(select slice, label from consensus join known_item using (item_id))", "slice", "label")
+    return {row["slice"]: row | {"labels": labels.get(row["slice"], {})} for row in _rows(connection, "slice_status")}
+
+
+def _row(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, Any]:
+    return _rows(connection, name)[0]
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, name: str) -> list[dict[str, Any]]:
+    found = relation(connection, name)
+    return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> dict[str, int]:
+    query = f"select {column}, count(*) from {table} where {column} is not null group by {column} order by {column}"
+    return dict(connection.sql(query).fetchall())
+
+
+def _nested(connection: duckdb.DuckDBPyConnection, table: str, outer: str, inner: str) -> dict[str, dict[str, int]]:
+    query = (
+        f"select {outer}, {inner}, count(*) from {table} where {outer} is not null and {inner} is not null "
+        f"group by {outer}, {inner} order by {outer}, {inner}"
+    )
+    nested: dict[str, dict[str, int]] = {}
+    for key, value, count in connection.sql(query).fetchall():
+        nested.setdefault(key, {})[value] = count
+    return nested

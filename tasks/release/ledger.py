@@ -1,0 +1,114 @@
+"""The ledger: what was decided about each content, under which name it was published, and what is current."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from schemas.errors import AssayError
+from schemas.run import Run
+from tasks.store import Store
+
+LATEST = "LATEST"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The name a content has, for good."""
+
+    release: str
+    parent: str | None
+    as_of: date
+
+
+def order(release: str) -> tuple[str, int]:
+    """Return what releases are ordered by: their date, then their number."""
+    day, number = release.split(".")
+    return day, int(number)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time write into a folder of releases; the system lets go of the lock when a process dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def entries(run: Run, kind: str) -> list[dict[str, Any]]:
+    """Return the ledger's entries of a kind, oldest first."""
+    rows = Store(run.store).connect().sql(
+        "select * from ledger where kind = $kind order by recorded_at, entry_id", params={"kind": kind}
+    )
+    return rows.pl().to_dicts()
+
+
+def verdict_of(run: Run, content_id: str) -> dict[str, Any] | None:
+    """Return the gate's verdict on a content, or None where it has not been judged."""
+    return next((entry for entry in entries(run, "verdict") if entry["content_id"] == content_id), None)
+
+
+def published_as(run: Run, content_id: str) -> dict[str, Any] | None:
+    """Return the ledger's entry of a content that was published, or None."""
+    return next((entry for entry in entries(run, "published") if entry["content_id"] == content_id), None)
+
+
+def record_verdict(run: Run, content_id: str, verdict: dict[str, Any]) -> None:
+    """Write down what the gate said of a content."""
+    _record(run, "verdict", content_id, content_id=content_id, passed=verdict["passed"], failed=json.dumps(verdict["failed"]))
+
+
+def claim(run: Run, content_id: str) -> Claim:
+    """Return the name of a content: the one it has, else the next of the run's date."""
+    claims = entries(run, "claim")
+    for entry in claims:
+        if entry["content_id"] == content_id:
+            return Claim(entry["release"], entry["parent"], entry["as_of"])
+    numbers = [order(entry["release"])[1] for entry in claims if entry["as_of"] == run.as_of]
+    name = f"{run.as_of}.{max(numbers, default=0) + 1}"
+    earlier = [entry["release"] for entry in entries(run, "published") if order(entry["release"]) < order(name)]
+    parent = max(earlier, key=order, default=None)
+    _record(run, "claim", name, content_id=content_id, release=name, parent=parent)
+    return claim(run, content_id)  # as it stands: another store's writer may have been first
+
+
+def record_published(run: Run, content_id: str, claimed: Claim, digest: str, seconds: float) -> None:
+    """Write down the digest of a published manifest; raise AssayError where the same content once had other bytes."""
+    before = published_as(run, content_id)
+    if before and before["digest"] != digest:
+        raise AssayError(
+            f"{claimed.release}: the same content gave other bytes (manifest {digest[:12]}, in the ledger "
+            f"{before['digest'][:12]}): was it made by another version of the code?"
+        )
+    _record(run, "published", claimed.release, content_id=content_id, release=claimed.release, parent=claimed.parent,
+            digest=digest, seconds=seconds)  # fmt: skip
+
+
+def _record(run: Run, kind: str, subject: str, **columns: Any) -> None:
+    empty = dict.fromkeys(("content_id", "release", "parent", "passed", "failed", "digest", "seconds"))
+    stamp = {"as_of": run.as_of, "recorded_at": run.started_at, "run_id": run.run_id}
+    Store(run.store).merge("ledger", [{"entry_id": f"{kind}:{subject}", "kind": kind} | empty | stamp | columns])
+
+
+def current(folder: Path) -> str | None:
+    """Return the name of the current release, or None."""
+    place = folder / LATEST
+    return place.read_text(encoding="utf-8").strip() if place.is_file() else None
+
+
+def advance(folder: Path, release: str) -> None:
+    """Make a release the current one, if it is later than the one that is."""
+    before = current(folder)
+    if before is None or order(release) > order(before):
+        draft = folder / f".{LATEST}"
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(release + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, folder / LATEST)

@@ -1,0 +1,8 @@
+"""Sources: files of records, as they arrive from outside."""
+
+from tasks.source.files import File, find
+from tasks.source.intake import Intake, intake
+from tasks.source.records import Record, Rejected
+from tasks.source.values import instant, name
+
+__all__ = ["File", "Intake", "Record", "Rejected", "find", "instant", "intake", "name"]

@@ -1,0 +1,24 @@
+-- annotation: what the gate sees of the labels that count.
+-- grain:  one row per annotation
+-- reads:  vote, model_vote
+select
+    annotation_id,
+    item_id,
+    'human' as annotator_kind,
+    label,
+    null::double as distribution_sum
+
+from vote
+
+union all
+
+select
+    annotation_id,
+    item_id,
+    'llm',
+    label,
+    list_sum([share.probability for share in distribution])
+
+from model_vote
+
+where label is not null

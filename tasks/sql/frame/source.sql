@@ -1,0 +1,39 @@
+-- source: whether every record read is accounted for.
+-- grain:  one row
+-- reads:  file, document, known_item; as_of
+select
+    (
+        select coalesce(sum(abs(read - accepted - duplicate - quarantined)), 0)::bigint
+
+        from file
+
+        where available_on <= getvariable('as_of')
+    ) + (
+        -- and every document is of an item
+        select count(*)
+
+        from document
+
+        anti join known_item using (item_id)
+
+        where available_on <= getvariable('as_of')
+    ) as unaccounted,
+    (
+        select count(*)
+
+        from (
+
+            select arg_max(damage, recorded_at) as damage
+
+            from file
+
+            where
+                noun = 'document'
+                and available_on <= getvariable('as_of')
+
+            group by path
+
+        )
+
+        where damage is not null
+    ) as damaged_files

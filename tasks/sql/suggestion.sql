@@ -1,0 +1,61 @@
+-- suggestion: the label the models lean to, and how unsure they are.
+-- grain:  one row per item that a model has labelled
+-- reads:  model_vote
+-- A label without a distribution counts as certain. The mean distribution of the models, and its entropy in nats.
+with
+
+share as (
+
+    select
+        item_id,
+        annotator_id,
+        unnest(coalesce(distribution, [{'label': label, 'probability': 1.0::double}]), recursive := true)
+
+    from model_vote
+
+    where label is not null
+
+),
+
+model as (
+
+    select
+        item_id,
+        count(distinct annotator_id) as models
+
+    from share
+
+    group by item_id
+
+),
+
+mean as (
+
+    select
+        share.item_id,
+        share.label,
+        round(sum(share.probability order by share.annotator_id) / any_value(model.models), 12) as probability,
+        any_value(model.models) as models
+
+    from share
+
+    join model using (item_id)
+
+    group by
+        share.item_id,
+        share.label
+
+)
+
+select
+    item_id,
+    any_value(models) as models,
+    arg_max(label, (probability, label)) as label,
+    round(sum(
+        case when probability > 0 then -probability * ln(probability) else 0 end
+        order by label
+    ), 12) as entropy_nats
+
+from mean
+
+group by item_id
