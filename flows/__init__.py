@@ -11,6 +11,7 @@ for _name, _value in {
     # one row a transaction is Prefect's default; a temporary server is gone before it has written them all
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "50",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "0.5",
+    # whole seconds: a fraction is cut to 0, and the server then turns on one core without end
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
 }.items():
     os.environ.setdefault(_name, _value)

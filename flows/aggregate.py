@@ -65,9 +65,9 @@ def rows(found: Posterior) -> Iterator[dict[str, Any]]:
 def story(result: dict[str, Any]) -> str:
     """Return what became of the labels as a person reads it on a terminal."""
     width = max([5, *map(len, result["labels"])])
+    votes = f"{result['annotations']:,} labels of {result['annotators']:,} annotators"
     lines = [
-        f"{result['items']:,} items settled by {result['method']} from {result['annotations']:,} labels"
-        f" of {result['annotators']:,} annotators",
+        f"{result['items']:,} items settled by {result['method']} from {votes}",
         f"  {result['ties']:,} items have two labels with most votes; {result['unlabelled']:,} items get no label",
     ]
     if not result["is_converged"]:

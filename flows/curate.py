@@ -18,8 +18,7 @@ from schemas.errors import SourceRefused
 from schemas.run import Labels, Run, started
 from tasks.annotation import Usage
 from tasks.artifact import show
-from tasks.draft import keep_latest
-from tasks.release import identify, recall
+from tasks.release import evidence_file, identify, recall
 from tasks.run import begin, finish, totals
 
 
@@ -44,7 +43,6 @@ async def curate(curation: str, as_of: date | None = None, labels: Labels = "the
     if ended is None:
         await timed(seconds, "adjudicate", adjudicate(run, versions))
         ended = await timed(seconds, "release", release(run, versions, content))
-        keep_latest(run)
     evidence = _evidence(run, content)
     summary = _summary(run, ended, versions, usages, seconds) | _figures(evidence)
     summary |= {"content_id": content, "documents": summary["documents"] | {"new": read.read, "reasons": read.reasons}}
@@ -64,7 +62,7 @@ async def timed(seconds: dict[str, float], leg: str, work: Awaitable[Any]) -> An
 
 
 def _evidence(run: Run, content: str) -> dict[str, Any]:
-    return json.loads((run.store / "evidence" / content / "evidence.json").read_text(encoding="utf-8"))
+    return json.loads(evidence_file(run, content).read_text(encoding="utf-8"))
 
 
 def _summary(

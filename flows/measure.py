@@ -17,9 +17,7 @@ from schemas.errors import RequestError, SourceRefused
 from tasks import agreement
 from tasks.sql import keep, relation
 
-FORMATS = {
-    ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet",
-}  # fmt: skip
+FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 COMPRESSIONS = (".gz", ".zst")
 DEFAULT_TIME = "time"
 WIDE_SAMPLE = 1_000  # rows looked at to tell a table with one column per annotator
@@ -33,7 +31,7 @@ def measure(
     label: str = "label",
     time: str | None = DEFAULT_TIME,
     kind: str = "choice",
-    slice: str | None = None,  # noqa: A002  (the command's own word)
+    slice: str | None = None,
     items_out: str | Path | None = None,
 ) -> dict[str, Any]:
     """Return agreement and entropy of a file of labels, ready for JSON; write one row per item to `items_out`."""
@@ -61,7 +59,7 @@ def read_votes(
     annotator: str,
     label: str,
     time: str | None,
-    slice: str | None = None,  # noqa: A002
+    slice: str | None = None,
 ) -> dict[str, int]:
     """Return how many rows were read, and how many lack a label or a name, and make the relation `vote`."""
     path = Path(path)
@@ -127,7 +125,9 @@ def written_format(out: str | Path) -> str:
     """Return the format a file will be written in."""
     form, compression = _format(Path(out))
     if compression == ".zst" or (compression and form == "parquet"):
-        raise RequestError(f"cannot write {Path(out).name}: csv and jsonl are written plain or as .gz, parquet as it is")
+        raise RequestError(
+            f"cannot write {Path(out).name}: csv and jsonl are written plain or as .gz, parquet as it is"
+        )
     return form
 
 
@@ -190,7 +190,7 @@ def _entropy_lines(entropy: dict[str, Any]) -> list[str]:
         f"                    {entropy['mean_jeffreys_nats']:.3f} nats allowing for how few labels there are",
     ]
     if entropy["unanimous_share"] is not None:
-        lines.append(f"                    {entropy['unanimous_share']:.1%} of items with two labels or more are unanimous")
+        lines.append(f"                    {entropy['unanimous_share']:.1%} of items with several labels are unanimous")
     return lines
 
 
@@ -205,15 +205,13 @@ def _slice_lines(slices: dict[str, dict], most: int = 20) -> list[str]:
     width = max([5, *(len(name) for name in list(slices)[:most])])
     lines = [f"{'slice':<{width}}        items   alpha   95 % interval"]
     for name, figures in list(slices.items())[:most]:
-        lines.append(
-            f"{name:<{width}}  {figures['items']:11,}  {_shown(figures['agreement']['krippendorff_alpha'])}"
-        )
+        lines.append(f"{name:<{width}}  {figures['items']:11,}  {_shown(figures['agreement']['krippendorff_alpha'])}")
     return lines + _more(len(slices), most)
 
 
 def _annotator_lines(annotators: list[dict], most: int = 10) -> list[str]:
     """Return those who agree least with the others, first: they are who a person wants to see."""
-    ranked = sorted(annotators, key=lambda one: (one["agreement_with_others"] is None, one["agreement_with_others"] or 0))
+    ranked = sorted(annotators, key=lambda one: 2 if (share := one["agreement_with_others"]) is None else share)
     width = max([9, *(len(one["annotator_id"]) for one in ranked[:most])])
     lines = [f"{'annotator':<{width}}       labels  agreement with others (lowest first)"]
     for one in ranked[:most]:
@@ -232,7 +230,9 @@ def _format(path: Path) -> tuple[str, str]:
     suffix = Path(path.stem).suffix if compression else path.suffix
     if suffix not in FORMATS:
         known = ", ".join(FORMATS)
-        raise RequestError(f"cannot tell the format of {path.name}: its name should end in {known} (or one of them and .gz or .zst)")
+        raise RequestError(
+            f"cannot tell the format of {path.name}: names end in {known}, then .gz or .zst if compressed"
+        )
     return FORMATS[suffix], compression
 
 
@@ -254,9 +254,14 @@ def _table(
 
 
 def _expressions(wanted: dict[str, str]) -> list[duckdb.Expression]:
-    return [duckdb.ColumnExpression(column).cast("VARCHAR").alias(name) for name, column in wanted.items()] + (
-        [] if "slice" in wanted else [duckdb.SQLExpression("null::varchar").alias("slice")]
-    )
+    columns = [_column(column).cast("VARCHAR").alias(name) for name, column in wanted.items()]
+    return columns if "slice" in wanted else [*columns, duckdb.SQLExpression("null::varchar").alias("slice")]
+
+
+def _column(name: str) -> duckdb.Expression:
+    # An identifier cannot be bound; doubled quotes make any name one. ColumnExpression would split it at its dots.
+    quoted = name.replace('"', '""')
+    return duckdb.SQLExpression(f'"{quoted}"')
 
 
 @contextmanager
@@ -279,7 +284,8 @@ def _absent(
         if near := difflib.get_close_matches(name, columns, n=1):
             flag = next(flag for flag, column in wanted.items() if column == name).removesuffix("_id")
             said += f". Did you mean --{flag} {near[0]}?"
-    if {wanted["annotator_id"], wanted["label"]} <= set(absent) and _is_wide(connection, path, columns, wanted["item_id"]):
+    unnamed = {wanted["annotator_id"], wanted["label"]} <= set(absent)
+    if unnamed and _is_wide(connection, path, columns, wanted["item_id"]):
         said += (
             ". It looks like a table with one column per annotator; it is read with one row per item and annotator,"
             " which `unpivot` makes of it in DuckDB and `melt` in pandas"
@@ -301,7 +307,7 @@ def _inert(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     formula, quoted = duckdb.SQLExpression(r"'^([-=+@\t\r])'"), duckdb.SQLExpression("'''\\1'")
     cells = []
     for name, kind in zip(rows.columns, map(str, rows.types), strict=True):
-        cell = duckdb.ColumnExpression(name)
+        cell = _column(name)
         if kind == "VARCHAR":
             cell = duckdb.FunctionExpression("regexp_replace", cell, formula, quoted)
         elif kind.endswith("[]"):

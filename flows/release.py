@@ -1,12 +1,12 @@
 """consensus → example → split → release: chosen, staged, judged, and published whole or not at all."""
 
-import json
 from typing import Any
 
 from prefect import flow
 
 from expectations.suites import suites
 from schemas.run import Run
+from tasks.draft import keep_latest
 from tasks.example import choose_examples
 from tasks.gate import judge
 from tasks.release import alone, publish, recall, record, reduce_staged, stage_files
@@ -22,6 +22,7 @@ async def release(run: Run, versions: dict[str, str], content: str) -> dict[str,
         stage_files(run)
         verdict = judge(reduce_staged(run, versions), suites(run.curation))
         evidence = record(run, versions, content, verdict)
+        keep_latest(run)
         if not verdict["passed"]:
             return {"status": "refused", "release": None}
-        return publish(run, content, verdict, json.loads((evidence / "evidence.json").read_text(encoding="utf-8")))
+        return publish(run, content, verdict, evidence)

@@ -215,7 +215,7 @@ def _patterns(connection: duckdb.DuckDBPyConnection) -> Patterns:
     """Return the merged patterns, and what the bootstrap draws of them."""
     rows = relation(connection, "pattern").fetchnumpy()
     items, is_grouped = rows["items"].astype(np.int64), rows["is_grouped"].astype(bool)
-    slices = np.ma.filled(np.ma.asarray(rows["slice"], dtype=object), None)
+    slices = np.where(np.ma.getmaskarray(rows["slice"]), None, np.ma.getdata(rows["slice"]))
     units, is_single = rows["unit"].astype(np.uint64), is_grouped | (items == 1)
     # One weight for a bundle of unrelated units leaves the variance as it is, and bounds the draws.
     if len(np.unique(units[is_single])) > BUNDLES:
@@ -259,9 +259,7 @@ def _draws(patterns: Patterns, weights: Weights, replicates: int = REPLICATES) -
     return draws
 
 
-def _agreement(
-    patterns: Patterns, votes: PatternVotes, weights: Weights, labels: list[str], metric: str
-) -> dict:
+def _agreement(patterns: Patterns, votes: PatternVotes, weights: Weights, labels: list[str], metric: str) -> dict:
     """Return every coefficient as {value, low, high, reason}."""
     paired = patterns.ratings > 1
     if not paired.any():

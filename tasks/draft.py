@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 from schemas.row import Row
 from schemas.run import Run
 from tasks.store.tables import arrow
+
+ABANDONED_AFTER_S = 86_400
 
 
 def write_rows(run: Run, name: str, model: type[Row], rows: pl.DataFrame) -> None:
@@ -39,11 +42,18 @@ def see(run: Run, connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 
 def keep_latest(run: Run) -> None:
-    """Keep the run's drafts as the latest of this store, which `assay sql` reads; the others go."""
+    """Keep the run's consensus for `assay sql` to read, and let the rest of its drafts go: they hold texts."""
     latest = run.store / "derived" / "latest"
-    shutil.rmtree(latest, ignore_errors=True)
-    if run.drafts.is_dir():
-        os.replace(run.drafts, latest)
+    latest.mkdir(exist_ok=True, mode=0o700)
+    os.replace(_place(run, "consensus"), latest / "consensus.parquet")
+    shutil.rmtree(run.drafts)
+
+
+def sweep(store: Path) -> None:
+    """Remove the drafts of runs that were killed: those no run has written to for a day."""
+    for folder in (store / "derived").glob("*/"):
+        if folder.name != "latest" and folder.stat().st_mtime < time.time() - ABANDONED_AFTER_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _place(run: Run, name: str) -> Path:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.run import Run
+from tasks.draft import sweep
 from tasks.known import known
 from tasks.sql import relation
 from tasks.stage import stage
@@ -13,7 +14,8 @@ from tasks.store import Store
 
 @stage
 def begin(run: Run) -> None:
-    """Write down that the run started."""
+    """Write down that the run started, and clear what killed runs left behind."""
+    sweep(run.store)
     _record(run, "started", run.started_at)
 
 

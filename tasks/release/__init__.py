@@ -22,7 +22,7 @@ from tasks.release.manifest import MANIFEST, as_json, croissant, digest, listed,
 from tasks.release.shapes import SPLITS, messages, table
 from tasks.stage import stage
 
-__all__ = ["alone", "identify", "publish", "recall", "record", "reduce_staged", "stage_files"]
+__all__ = ["alone", "evidence_file", "identify", "publish", "recall", "record", "reduce_staged", "stage_files"]
 
 alone = ledger.alone
 _STAGING = ".staging"
@@ -75,13 +75,17 @@ def reduce_staged(run: Run, versions: dict[str, str]) -> Path:
 
 
 @stage
-def record(run: Run, versions: dict[str, str], content: str, verdict: dict[str, Any]) -> Path:
-    """Return the folder with the evidence of a verdict, which stands before anything depends on it."""
-    folder = run.store / "evidence" / content
-    write(folder / "checks.json", as_json(verdict))
-    write(folder / "evidence.json", as_json(evidence(run, versions) | {"gate": verdict, "content_id": content}))
+def record(run: Run, versions: dict[str, str], content: str, verdict: dict[str, Any]) -> dict[str, Any]:
+    """Return the evidence of a verdict, which is on disk before anything depends on it."""
+    found = evidence(run, versions) | {"gate": verdict, "content_id": content}
+    write(evidence_file(run, content), as_json(found))
     ledger.record_verdict(run, content, verdict)
-    return folder
+    return found
+
+
+def evidence_file(run: Run, content: str) -> Path:
+    """Return where the evidence of a content's verdict stands."""
+    return run.store / "evidence" / f"{content}.json"
 
 
 @stage
@@ -93,7 +97,12 @@ def publish(run: Run, content: str, verdict: dict[str, Any], shown: dict[str, An
     folder = run.releases / claimed.release
     seconds = (datetime.now(UTC) - run.started_at).total_seconds()
     ledger.record_published(run, content, claimed, digest(staged), seconds)
-    os.rename(staged, folder)
+    if folder.exists():  # made from another store: the same bytes, or not ours to touch
+        if digest(folder) != digest(staged):
+            raise AssayError(f"{folder}: not as it was published; move it away, and the next run makes it again")
+        shutil.rmtree(staged)
+    else:
+        os.rename(staged, folder)
     ledger.advance(run.releases, claimed.release)
     get_run_logger().info("published %s", claimed.release)
     return {"status": "published", "release": str(folder)}

@@ -12,6 +12,7 @@ from typing import Any
 
 from schemas.errors import AssayError
 from schemas.run import Run
+from tasks.release.manifest import MANIFEST
 from tasks.store import Store
 
 LATEST = "LATEST"
@@ -66,16 +67,31 @@ def record_verdict(run: Run, content_id: str, verdict: dict[str, Any]) -> None:
 
 def claim(run: Run, content_id: str) -> Claim:
     """Return the name of a content: the one it has, else the next of the run's date."""
-    claims = entries(run, "claim")
+    claims, here = entries(run, "claim"), on_disk(run.releases)
     for entry in claims:
         if entry["content_id"] == content_id:
             return Claim(entry["release"], entry["parent"], entry["as_of"])
-    numbers = [order(entry["release"])[1] for entry in claims if entry["as_of"] == run.as_of]
-    name = f"{run.as_of}.{max(numbers, default=0) + 1}"
-    earlier = [entry["release"] for entry in entries(run, "published") if order(entry["release"]) < order(name)]
-    parent = max(earlier, key=order, default=None)
-    _record(run, "claim", name, content_id=content_id, release=name, parent=parent)
-    return claim(run, content_id)  # as it stands: another store's writer may have been first
+    same = next((manifest for manifest in here.values() if manifest["content_id"] == content_id), None)
+    if same:  # published from another store, or from one that was lost
+        name, parent = same["release"], same["parent"]
+    else:
+        name = _next({entry["release"] for entry in claims} | here.keys(), run.as_of)
+        published = {entry["release"] for entry in entries(run, "published")} | here.keys()
+        parent = max((other for other in published if order(other) < order(name)), key=order, default=None)
+    as_of = date.fromisoformat(order(name)[0])
+    _record(run, "claim", name, content_id=content_id, release=name, parent=parent, as_of=as_of)
+    return claim(run, content_id)  # as it stands: another run may have been first
+
+
+def on_disk(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the manifest of each release in a folder, by its name."""
+    manifests = sorted(folder.glob(f"*/{MANIFEST}"))
+    return {place.parent.name: json.loads(place.read_bytes()) for place in manifests if place.parent.name[0] != "."}
+
+
+def _next(taken: set[str], as_of: date) -> str:
+    numbers = [order(name)[1] for name in taken if order(name)[0] == str(as_of)]
+    return f"{as_of}.{max(numbers, default=0) + 1}"
 
 
 def record_published(run: Run, content_id: str, claimed: Claim, digest: str, seconds: float) -> None:

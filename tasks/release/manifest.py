@@ -19,8 +19,8 @@ def write(place: Path, content: str | bytes) -> None:
 
 
 def as_json(value: Any) -> str:
-    """Return JSON for people to read, the same bytes for the same value."""
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    """Return JSON for people to read, keys in the order given."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def listed(folder: Path, rows: dict[str, int]) -> list[dict[str, Any]]:

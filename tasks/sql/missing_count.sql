@@ -3,12 +3,16 @@
 -- reads:  row
 select
     count(*)::bigint as rows,
-    count_if(coalesce(trim(label), '') = '')::bigint as missing,
-    count_if(
-        coalesce(trim(label), '') <> ''
-        and (
-            coalesce(trim(item_id), '') = ''
-            or coalesce(trim(annotator_id), '') = ''
+    (
+        count(*) filter (coalesce(trim(label), '') = '')
+    )::bigint as missing,
+    (
+        count(*) filter (
+            coalesce(trim(label), '') <> ''
+            and (
+                coalesce(trim(item_id), '') = ''
+                or coalesce(trim(annotator_id), '') = ''
+            )
         )
     )::bigint as incomplete
 

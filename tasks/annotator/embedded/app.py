@@ -40,7 +40,7 @@ async def app(scope: dict, receive: Callable, send: Callable) -> None:
     # The client would ask again after an error; nothing here is different the second time.
     headers = [(b"content-type", b"application/json"), (b"x-should-retry", b"false")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps(answer, ensure_ascii=False).encode()})
+    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
 
 async def received(receive: Callable) -> bytes:

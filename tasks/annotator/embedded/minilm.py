@@ -61,7 +61,7 @@ def tokenizer():
 @lru_cache(KEPT)
 def tokens(text: str) -> int:
     """Return how many tokens the text is."""
-    return len(tokenizer().encode(text, add_special_tokens=False).ids)
+    return len(tokenizer().encode(readable(text), add_special_tokens=False).ids)
 
 
 class Encoder:
@@ -95,8 +95,8 @@ class Encoder:
         """Return the promise of each text's vector; every text is encoded once, whoever asks."""
         with self.lock:
             asked = [self.promise(text) for text in texts]
-            is_idle = not self.waiting
-        if not is_idle:
+            is_work = bool(self.waiting)
+        if is_work:
             self.thread.submit(self.encode_waiting)
         return asked
 
@@ -104,10 +104,8 @@ class Encoder:
         if text in self.known:
             self.known.move_to_end(text)
         else:
-            self.known[text] = self.waiting[text] = Future()
-            self.known[
-                text
-            ].set_running_or_notify_cancel()  # from here on, one who gives up cannot cancel it for others
+            self.known[text] = self.waiting[text] = future = Future()
+            future.set_running_or_notify_cancel()  # from now on, one who gives up cannot cancel it for the others
             if len(self.known) > KEPT:
                 self.known.popitem(last=False)
         return self.known[text]
@@ -141,12 +139,16 @@ def batches(texts: list[str]) -> Iterator[tuple[list[str], np.ndarray]]:
 
     Nothing is padded, so that a text's vector is the same to the last bit whatever it is encoded with.
     """
-    coded = zip(texts, (cut(code.ids) for code in tokenizer().encode_batch(texts)), strict=True)
+    coded = zip(texts, (cut(code.ids) for code in tokenizer().encode_batch(list(map(readable, texts)))), strict=True)
     for _, alike in groupby(sorted(coded, key=length), key=length):
         alike = list(alike)
         for start in range(0, len(alike), BATCH):
             some = alike[start : start + BATCH]
             yield [text for text, _ in some], np.array([ids for _, ids in some], np.int64)
+
+
+def readable(text: str) -> str:
+    return text.encode(errors="replace").decode()  # half a surrogate pair, which JSON lets through, has no tokens
 
 
 def cut(ids: list[int]) -> list[int]:
@@ -158,8 +160,17 @@ def length(coded: tuple[str, list[int]]) -> int:
 
 
 encoder = Encoder()
-if hasattr(os, "register_at_fork"):  # a child process has neither the thread nor the engine's own
-    os.register_at_fork(after_in_child=encoder.forget)
+left_behind = []
+
+
+def begin_anew_in_child() -> None:
+    """Forget, in a forked process, what needs the threads of its parent."""
+    left_behind.append(encoder.__dict__.get("session"))  # never destroyed: that would wait for the engine's own threads
+    encoder.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=begin_anew_in_child)
 
 
 async def vectors(texts: list[str]) -> dict[str, np.ndarray]:

@@ -87,7 +87,10 @@ def turn(said: str) -> Turn:
     found = json_object(said)
     if not isinstance(found.get("text"), str):
         return Turn(said)
-    return Turn(found["text"], tuple((key, phrase(value)) for key, value in found.items() if key != "text"))
+    return Turn(
+        found["text"],
+        tuple((key, phrase(value)) for key, value in found.items() if key != "text" and value is not None),
+    )
 
 
 def phrase(value: object) -> str:
@@ -106,7 +109,7 @@ def json_object(said: str) -> dict:
     for brace in re.finditer("{", said):
         try:
             return decoder.raw_decode(said, brace.start())[0]
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):
             continue
     return {}
 
