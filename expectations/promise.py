@@ -13,7 +13,9 @@ def promise(expectation: str, what: str, severity: Severity = "critical", **sett
     return getattr(gxe, expectation)(severity=severity, meta={"what": what}, **settings)
 
 
-def between(column: str, what: str, low: float | None, high: float | None, severity: Severity = "critical") -> gxe.Expectation:
+def between(
+    column: str, what: str, low: float | None, high: float | None, severity: Severity = "critical"
+) -> gxe.Expectation:
     """Return the promise that a measure of the one-row frame lies between two bounds, and that there is one."""
     return promise("ExpectColumnMinToBeBetween", what, severity, column=column, min_value=low, max_value=high)
 

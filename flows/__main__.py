@@ -79,10 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     _curation(add("releases", "list the published versions of a curation", _releases))
     sql = add("sql", "query the tables of the store and of the latest release, read-only", _sql)
     sql.add_argument("query", metavar="QUERY", help="DuckDB SQL, as \"select status, count(*) from consensus group by 1\"")  # fmt: skip
-    sql.add_argument("curation", metavar="CURATION", nargs="?", default=".", help="default: the curation in this folder")
+    sql.add_argument(
+        "curation", metavar="CURATION", nargs="?", default=".", help="default: the curation in this folder"
+    )
     add("schema", "print the JSON Schema of a curation, for editors to complete", _schema)
     serve = add("serve", "start Prefect's server and a worker, and deploy the curations", _serve)
-    serve.add_argument("curations", metavar="CURATION", nargs="+", help="YAML files, or folders that hold curation.yaml")
+    serve.add_argument(
+        "curations", metavar="CURATION", nargs="+", help="YAML files, or folders that hold curation.yaml"
+    )
     serve.add_argument("--port", type=int, default=4200, help="port of the UI on 127.0.0.1 (default: 4200)")
     return parser
 
@@ -103,7 +107,9 @@ def _columns(command: argparse.ArgumentParser) -> None:
     command.add_argument("--item", metavar="C", default="item_id", help="column of the item (default: item_id)")
     command.add_argument("--annotator", metavar="C", default="annotator_id", help="column of the annotator (default: annotator_id)")  # fmt: skip
     command.add_argument("--label", metavar="C", default="label", help="column of the label (default: label)")
-    command.add_argument("--time", metavar="C", default="time", help="column of the time, if there is one (default: time)")
+    command.add_argument(
+        "--time", metavar="C", default="time", help="column of the time, if there is one (default: time)"
+    )
 
 
 def _measure(command: argparse.ArgumentParser) -> None:
@@ -162,7 +168,9 @@ def _status(given: argparse.Namespace) -> None:
 def _measured(given: argparse.Namespace) -> None:
     from flows.measure import measure, story
 
-    found = measure(given.file, given.item, given.annotator, given.label, given.time, given.kind, given.slice, given.items)
+    found = measure(
+        given.file, given.item, given.annotator, given.label, given.time, given.kind, given.slice, given.items
+    )
     _answer(given, found, story)
 
 

@@ -1,9 +1,11 @@
 """The line over a range of logical dates: each that is missing or has changed is made, the others stay."""
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
 from flows.curate import curate
@@ -15,7 +17,13 @@ from tasks.annotator.endpoint import EMBEDDED
 WORST_LAST = ("unchanged", "published", "budget_stop", "refused", "source_refused")
 
 
-@flow(name="backfill", flow_run_name="{curation}-{start}-to-{end}", persist_result=False)
+def _name() -> str:
+    """Return the name of a backfill: its curation and its dates."""
+    given = flow_run.parameters
+    return f"{Path(given['curation']).resolve().parent.name} {given['start']} to {given['end']}"
+
+
+@flow(name="backfill", flow_run_name=_name, persist_result=False)
 async def backfill(
     curation: str, start: date, end: date, labels: Labels = "now", max_usd: float | None = None, home: str | None = None
 ) -> State:

@@ -4,9 +4,11 @@ import json
 import time
 from collections.abc import Awaitable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from prefect import flow
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
 from expectations.suites import sources_digest
@@ -14,7 +16,7 @@ from flows.adjudicate import adjudicate
 from flows.annotate import annotate
 from flows.ingest import ingest
 from flows.release import release
-from schemas.errors import SourceRefused
+from schemas.errors import AssayError, SourceRefused
 from schemas.run import Labels, Run, started
 from tasks.annotation import Usage
 from tasks.artifact import show
@@ -22,34 +24,51 @@ from tasks.release import evidence_file, identify, recall
 from tasks.run import begin, finish, totals
 
 
-@flow(name="curate", flow_run_name="{curation}-{as_of}", persist_result=False)
+def _name() -> str:
+    """Return the name of a run of the line: its curation and its date."""
+    given = flow_run.parameters
+    return f"{Path(given['curation']).resolve().parent.name} {given['as_of'] or datetime.now(UTC).date()}"
+
+
+@flow(name="curate", flow_run_name=_name, persist_result=False)
 async def curate(curation: str, as_of: date | None = None, labels: Labels = "then", home: str | None = None) -> State:
     """Run the line once for a logical date (today, UTC, where none is given).
 
     The state's name says how it ended: Published, Unchanged, Refused or SourceRefused; its data is the summary.
     """
-    run = started(curation, as_of, labels, home)
-    seconds: dict[str, float] = {}
+    run, seconds = started(curation, as_of, labels, home), {}
     begin(run)
     try:
-        read = await timed(seconds, "ingest", ingest(run))
+        summary, evidence = await _line(run, seconds)
     except SourceRefused as refusal:
-        summary = _summary(run, {"status": "source_refused", "release": None}, {}, {}, seconds)
-        finish(run, summary)
-        return Failed(name="SourceRefused", message=str(refusal), data=summary | {"error": str(refusal)})
-    versions, tables, usages = await timed(seconds, "annotate", annotate(run))
-    content = identify(run, versions, sources_digest())
-    ended = recall(run, content)
-    if ended is None:
-        await timed(seconds, "adjudicate", adjudicate(run, versions))
-        ended = await timed(seconds, "release", release(run, versions, content))
-    evidence = _evidence(run, content)
-    summary = _summary(run, ended, versions, usages, seconds) | _figures(evidence)
-    summary |= {"content_id": content, "documents": summary["documents"] | {"new": read.read, "reasons": read.reasons}}
-    summary["labels"] = {"read": tables.read, "new": tables.accepted, "quarantined": tables.quarantined, "reasons": tables.reasons}  # fmt: skip
+        summary, evidence = ended(run, {"status": "source_refused", "release": None, "error": str(refusal)}, {}), None
+    except AssayError:
+        finish(run, {"status": "failed", "release": None})
+        raise
+    took = round((datetime.now(UTC) - run.started_at).total_seconds(), 3)
+    summary["seconds"] = {"total": took, "by_stage": seconds}
     show(run, summary, evidence)
     finish(run, summary)
     return _state(summary)
+
+
+async def _line(run: Run, seconds: dict[str, float]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the summary of the line and its evidence, where there is any."""
+    read = await timed(seconds, "ingest", ingest(run))
+    versions, tables, usages = await timed(seconds, "annotate", annotate(run))
+    content = identify(run, versions, sources_digest())
+    outcome = recall(run, content)
+    if outcome is None:
+        await timed(seconds, "adjudicate", adjudicate(run, versions))
+        outcome = await timed(seconds, "release", release(run, versions, content))
+    summary = ended(run, outcome, versions, usages) | {"content_id": content}
+    summary["documents"] |= {"new": read.read, "reasons": read.reasons}
+    summary["labels"] = {"read": tables.read, "new": tables.accepted, "duplicate": tables.duplicate,
+                         "quarantined": tables.quarantined, "reasons": tables.reasons}  # fmt: skip
+    if not evidence_file(run, content).exists():
+        return summary, None
+    evidence = json.loads(evidence_file(run, content).read_text(encoding="utf-8"))
+    return summary | figures(evidence), evidence
 
 
 async def timed(seconds: dict[str, float], leg: str, work: Awaitable[Any]) -> Any:
@@ -61,44 +80,39 @@ async def timed(seconds: dict[str, float], leg: str, work: Awaitable[Any]) -> An
         seconds[leg] = round(time.perf_counter() - start, 3)
 
 
-def _evidence(run: Run, content: str) -> dict[str, Any]:
-    return json.loads(evidence_file(run, content).read_text(encoding="utf-8"))
-
-
-def _summary(
-    run: Run, ended: dict[str, Any], versions: dict[str, str], usages: dict[str, Usage], seconds: dict[str, float]
+def ended(
+    run: Run, outcome: dict[str, Any], versions: dict[str, str], usages: dict[str, Usage] | None = None
 ) -> dict[str, Any]:
-    usage = sum(usages.values(), Usage()).row
+    """Return a run's summary as far as it rests on what the store holds and on what models were asked."""
+    usage = sum((usages or {}).values(), Usage()).row
     held = totals(run, versions)
     held["annotations"]["new"] = usage.pop("annotations")
-    total = round((datetime.now(UTC) - run.started_at).total_seconds(), 3)
-    return {
-        "run_id": run.run_id,
-        "curation": run.curation.name,
-        "as_of": str(run.as_of),
-        **ended,
-        **held,
-        "llm": {key: usage[key] for key in ("calls", "cached", "failed", "prompt_tokens", "completion_tokens", "usd")},
-        "seconds": {"total": total, "by_stage": seconds},
-    }
+    del usage["unpriced"]
+    run_of = {"run_id": run.run_id, "curation": run.curation.name, "as_of": str(run.as_of)}
+    return run_of | outcome | held | {"llm": usage}
 
 
-def _figures(evidence: dict[str, Any]) -> dict[str, Any]:
+def figures(evidence: dict[str, Any]) -> dict[str, Any]:
     """Return the part of the evidence that a summary shows."""
-    gate = {"passed": evidence["gate"]["passed"], "failed": evidence["gate"]["failed"]}
-    consensus = {key: count for key, count in evidence["consensus"].items() if key != "reasons"}
-    shown = {key: evidence[key] for key in ("agreement", "splits", "certificate")}
-    accuracy = {
-        row["annotator_id"]: row["accuracy"]
-        for row in evidence["annotations"]["by_annotator"]
-        if row["annotator_kind"] == "llm"
-    }
     entropy = {key: evidence["entropy"][key] for key in ("mean_nats", "mean_jeffreys_nats", "unanimous_share")}
-    return shown | {"entropy": entropy, "consensus": consensus, "accuracy": accuracy, "gate": gate}
+    models = [row for row in evidence["annotations"]["by_annotator"] if row["annotator_kind"] == "llm"]
+    return {
+        "agreement": evidence["agreement"],
+        "entropy": entropy,
+        "consensus": {key: count for key, count in evidence["consensus"].items() if key != "reasons"},
+        "accuracy": {row["annotator_id"]: row["accuracy"] for row in models},
+        "certificate": evidence["certificate"],
+        "gate": {"passed": evidence["gate"]["passed"], "failed": evidence["gate"]["failed"]},
+        "splits": evidence["splits"],
+    }
 
 
 def _state(summary: dict[str, Any]) -> State:
-    if summary["status"] == "refused":
-        failed = "; ".join(summary["gate"]["failed"])
-        return Failed(name="Refused", message=f"the gate refused: {failed}", data=summary)
-    return Completed(name=summary["status"].capitalize(), message=summary["release"], data=summary)
+    match summary["status"]:
+        case "refused":
+            failed = "; ".join(summary["gate"]["failed"])
+            return Failed(name="Refused", message=f"the gate refused: {failed}", data=summary)
+        case "source_refused":
+            return Failed(name="SourceRefused", message=summary["error"], data=summary)
+        case status:
+            return Completed(name=status.capitalize(), message=summary["release"] or "nothing to do", data=summary)

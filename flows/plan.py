@@ -53,5 +53,7 @@ def _lines(one: dict[str, Any]) -> list[str]:
         f"            would ask models about items already known: {asks}; and about every item those files bring",
     ]
     if one["waiting"]:
-        lines.append(f"            {', '.join(one['waiting'])}: would freeze a pool of examples, once people settled enough")
+        lines.append(
+            f"            {', '.join(one['waiting'])}: would freeze a pool of examples, once people settled enough"
+        )
     return lines

@@ -20,7 +20,12 @@ def releases(curation: str, home: str | None) -> dict[str, Any]:
         }
         for entry in sorted(entries(run, "published"), key=lambda entry: order(entry["release"]))
     ]
-    return {"curation": run.curation.name, "folder": str(run.releases), "latest": current(run.releases), "releases": listed}
+    return {
+        "curation": run.curation.name,
+        "folder": str(run.releases),
+        "latest": current(run.releases),
+        "releases": listed,
+    }
 
 
 def story(found: dict[str, Any]) -> str:

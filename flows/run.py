@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from schemas.errors import AssayError, RequestError
+from schemas.errors import AssayError
 
 EXIT = {"published": 0, "unchanged": 0, "refused": 3, "budget_stop": 4, "source_refused": 5}
 _ROOT = Path(__file__).resolve().parent.parent
@@ -102,7 +102,9 @@ def _verdict(summary: dict[str, Any]) -> str:
             name = Path(summary["release"]).name if summary["release"] else None
             return f"nothing changed since {name}" if name else "nothing to do: no item is known by that date"
         case "refused":
-            return "refused by the gate, nothing published\n" + "\n".join(f"  ✗ {what}" for what in summary["gate"]["failed"])
+            return "refused by the gate, nothing published\n" + "\n".join(
+                f"  ✗ {what}" for what in summary["gate"]["failed"]
+            )
         case "source_refused":
             return summary["error"]
         case status:
@@ -116,7 +118,11 @@ def _asked(llm: dict[str, Any]) -> str:
 
 def _figures(summary: dict[str, Any]) -> list[str]:
     alpha, consensus, splits = summary["agreement"]["krippendorff_alpha"], summary["consensus"], summary["splits"]
-    known = f"{alpha['value']:.3f} ({alpha['low']:.3f} to {alpha['high']:.3f})" if alpha["value"] is not None else alpha["reason"]
+    known = (
+        f"{alpha['value']:.3f} ({alpha['low']:.3f} to {alpha['high']:.3f})"
+        if alpha["value"] is not None
+        else alpha["reason"]
+    )
     lines = [
         f"  agreement  Krippendorff's alpha among people {known}; mean entropy {summary['entropy']['mean_nats'] or 0:.3f} nats",
         "  consensus  " + ", ".join(f"{count:,} {status}" for status, count in consensus.items()),
@@ -124,7 +130,9 @@ def _figures(summary: dict[str, Any]) -> list[str]:
     ]
     for name, accuracy in summary["accuracy"].items():
         if accuracy and accuracy["value"] is not None:
-            lines.append(f"  {name:<10} agrees with people on {accuracy['value']:.1%} of {accuracy['n']:,} items they settled")
+            lines.append(
+                f"  {name:<10} agrees with people on {accuracy['value']:.1%} of {accuracy['n']:,} items they settled"
+            )
     return lines
 
 

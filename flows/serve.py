@@ -54,7 +54,12 @@ def deployed(file: Path, home: str | None) -> list[dict[str, Any]]:
     name, shared = load(file).name, yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
     place = {"curation": str(file), "home": str(Path(home or os.environ.get("ASSAY_HOME") or ".assay").absolute())}
     return [
-        one | {"name": f"{one['name']}-{name}", "parameters": one["parameters"] | place, "tags": [*one["tags"], f"curation:{name}"]}
+        one
+        | {
+            "name": f"{one['name']}-{name}",
+            "parameters": one["parameters"] | place,
+            "tags": [*one["tags"], f"curation:{name}"],
+        }
         for one in shared["deployments"]
     ]
 

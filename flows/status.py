@@ -50,7 +50,9 @@ def _runs(store: Any) -> list[dict[str, Any]]:
 def story(found: dict[str, Any]) -> str:
     """Return the status for people to read."""
     documents, annotations = found["documents"], found["annotations"]
-    runs = [f"  {run['started']}  as of {run['as_of']}  {run['status']}  {run['release'] or ''}" for run in found["runs"]]
+    runs = [
+        f"  {run['started']}  as of {run['as_of']}  {run['status']}  {run['release'] or ''}" for run in found["runs"]
+    ]
     return "\n".join([
         f"{found['curation']}  in {found['store']}",
         f"  current release: {found['latest'] or 'none'}",

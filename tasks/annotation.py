@@ -95,8 +95,13 @@ def _pool_name(annotator: LLMAnnotator) -> str:
 
 
 def _pool(run: Run, annotator: LLMAnnotator) -> list[tuple[str, str]]:
-    found = Store(run.store).connect().sql(
-        "select item_id, label from shot where pool = $pool order by item_id", params={"pool": _pool_name(annotator)}
+    found = (
+        Store(run.store)
+        .connect()
+        .sql(
+            "select item_id, label from shot where pool = $pool order by item_id",
+            params={"pool": _pool_name(annotator)},
+        )
     )
     return found.fetchall()
 
@@ -189,10 +194,11 @@ async def _replies(
         async with at_once:
             try:
                 answer = await chat.ask(client, bodies[item_id])
-            except chat.FATAL as error:
-                raise RequestError(f"{annotator.name}: {base_url} answered {error.status_code} for model "
-                                   f"{annotator.model!r}: check the key, the address and the model's name") from None  # fmt: skip
             except openai.OpenAIError as error:  # its message may quote the item
+                if endpoint.is_fatal(error):
+                    raise RequestError(
+                        f"{annotator.name}: {endpoint.complaint(error, base_url, annotator.model)}"
+                    ) from None
                 failures[type(error).__name__] = failures.get(type(error).__name__, 0) + 1
                 return None
         return answer | {"reply_id": wanted[item_id], "annotator_id": annotator.name, "item_id": item_id,

@@ -6,7 +6,7 @@ from typing import Any
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
 from schemas.run import Run
-from tasks.release.page import agreement_picture
+from tasks.report import agreement_picture
 from tasks.stage import stage
 
 

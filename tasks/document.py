@@ -9,6 +9,7 @@ from schemas.errors import SourceRefused
 from schemas.run import Run
 from tasks.source import File, Intake, Record, Rejected, find, instant, intake, name
 from tasks.source.values import checked
+from tasks.sql import relation
 from tasks.stage import stage
 from tasks.store import Ids, Store
 from tasks.text import canonical, clean
@@ -18,7 +19,7 @@ MAX_EXTRA_CHARS = 65_536
 
 @stage
 def read_documents(run: Run, source: Source) -> Intake:
-    """Return the counts of what a source brought; raise SourceRefused where too much of it was bad."""
+    """Return the counts of what a source brought; raise SourceRefused where it is missing or too much of it is bad."""
     logger = get_run_logger()
     if not find(run.folder, source.path):
         raise SourceRefused(f"{source.path}: no file has such a name")
@@ -27,16 +28,25 @@ def read_documents(run: Run, source: Source) -> Intake:
                 source.path, counts.read, counts.accepted, counts.duplicate, counts.quarantined)  # fmt: skip
     for damage in counts.damaged:
         logger.warning("%s", damage)
-    if counts.read and counts.quarantined / counts.read > source.trust.max_quarantined_share:
-        raise SourceRefused(
-            f"{source.path}: {counts.quarantined:,} of {counts.read:,} records quarantined "
-            f"({_reasons(counts)}), more than {source.trust.max_quarantined_share:.0%}"
-        )
+    _trust(run, source)
     return counts
 
 
-def _reasons(counts: Intake) -> str:
-    return ", ".join(f"{count:,} {reason}" for reason, count in sorted(counts.reasons.items()))
+def _trust(run: Run, source: Source) -> None:
+    """Raise SourceRefused where the files of one date hold too many bad records; it stays so until they are mended.
+
+    What counts is what the store knows of the files that are there now, so a second run does not let them pass.
+    """
+    connection, limit = Store(run.store).connect(run.as_of), source.trust.max_quarantined_share
+    paths = [file.path for file in find(run.folder, source.path)]
+    for day, read, quarantined in relation(connection, "source_health", paths=paths).fetchall():
+        if quarantined > limit * read:
+            reasons = relation(connection, "source_fault", paths=paths, day=day).fetchall()
+            raise SourceRefused(
+                f"{source.path}, {day}: {quarantined:,} of {read:,} records are in quarantine "
+                f"({', '.join(f'{count:,} {reason}' for reason, count in reasons)}), more than {limit:.0%}: mend the "
+                "files, or raise trust.max_quarantined_share"
+            )
 
 
 class Parser:

@@ -17,9 +17,7 @@ def known(run: Run, versions: dict[str, str] | None = None) -> duckdb.DuckDBPyCo
     `versions` names the version of each model annotator that counts; without it no model's label is seen.
     """
     connection = Store(run.store).connect(run.as_of)
-    connection.execute(
-        "set variable labels_until = $until", {"until": run.as_of if run.labels == "then" else date.max}
-    )
+    connection.execute("set variable labels_until = $until", {"until": run.as_of if run.labels == "then" else date.max})
     connection.execute("set variable versions = $versions::varchar[]", {"versions": sorted((versions or {}).values())})
     for view in _VIEWS:
         connection.execute(f"create view {view} as {query(view)}")

@@ -22,7 +22,14 @@ def begin(run: Run) -> None:
 @stage
 def finish(run: Run, summary: dict[str, Any]) -> None:
     """Write down how the run ended, and its summary."""
-    _record(run, "ended", datetime.now(UTC), status=summary["status"], release=summary["release"], summary=json.dumps(summary))
+    _record(
+        run,
+        "ended",
+        datetime.now(UTC),
+        status=summary["status"],
+        release=summary["release"],
+        summary=json.dumps(summary),
+    )
 
 
 def _record(run: Run, event: str, at: datetime, **columns: Any) -> None:

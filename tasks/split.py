@@ -28,7 +28,9 @@ def assign_splits(run: Run) -> int:
     return store.merge("split", rows)
 
 
-def decide(splits: Splits, item_id: str, group_id: str | None, of_group: str | None, of_near: str | None) -> tuple[str, str]:
+def decide(
+    splits: Splits, item_id: str, group_id: str | None, of_group: str | None, of_near: str | None
+) -> tuple[str, str]:
     """Return an item's split and the rule that decided: its group's, else its nearest near-duplicate's, else a hash."""
     if group_id is not None and of_group:
         return of_group, "group"

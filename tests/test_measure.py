@@ -112,7 +112,7 @@ def test_columns_may_have_any_name(tmp_path):
 def test_a_missing_column_is_named_with_the_nearest(tmp_path):
     path = saved(tmp_path, "labels.csv", TABLE.replace("annotator_id", "annotator"))
     with pytest.raises(
-        RequestError, match="no column annotator_id; it has: item_id, annotator, label.*--annotator annotator"
+        RequestError, match=r"no column annotator_id; it has: item_id, annotator, label.*--annotator annotator"
     ):
         measure(path)
 

@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from tasks.release import page, picture
-from tasks.release.page import agreement_picture, card, report
+from tasks.report import page, picture
+from tasks.report.page import agreement_picture, card, report
 
 LABELS = ["positive", "negative", "unknown"]
 

@@ -9,8 +9,8 @@ from schemas.curation.model import (
     Gates,
     HumanAnnotator,
     LabelFields,
-    LLMAnnotator,
     Labels,
+    LLMAnnotator,
     Source,
     Splits,
 )

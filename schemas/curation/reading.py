@@ -85,7 +85,10 @@ def _repeated_keys(node: yaml.Node) -> list[tuple[int, str]]:
 
 def _not_yet(node: yaml.Node) -> list[tuple[int, str]]:
     return [
-        (line, f"`{'.'.join(part for part in path if part != '*')}`: {stage} is not in this version yet; remove the key")
+        (
+            line,
+            f"`{'.'.join(part for part in path if part != '*')}`: {stage} is not in this version yet; remove the key",
+        )
         for path, stage in NOT_YET.items()
         for line in _lines_of(node, path)
     ]
@@ -126,14 +129,20 @@ def _fault(node: yaml.Node, problem: dict[str, Any]) -> tuple[int, str]:
             return line, f"`{name}` is missing"
         case "union_tag_invalid":
             kind = problem["ctx"]["tag"]
-            return line, f"`{name}.kind`: expected llm or human, found {kind!r} (other kinds are not in this version yet)"
+            return (
+                line,
+                f"`{name}.kind`: expected llm or human, found {kind!r} (other kinds are not in this version yet)",
+            )
         case "union_tag_not_found":
             return line, f"`{name}.kind` is missing: llm or human"
         case _:
             found = problem["input"]
             shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
             message = problem["msg"].removeprefix("Value error, ")
-            return line, f"`{name}`: {message[0].lower() + message[1:]}{shown if problem['type'] != 'value_error' else ''}"
+            return (
+                line,
+                f"`{name}`: {message[0].lower() + message[1:]}{shown if problem['type'] != 'value_error' else ''}",
+            )
 
 
 def _child(node: yaml.Node, part: str | int) -> tuple[int, yaml.Node] | None:

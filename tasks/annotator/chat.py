@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import openai
 from openai import AsyncOpenAI
 
 from tasks.annotator.distribution import entropy_nats, from_logprobs
@@ -14,7 +13,6 @@ from tasks.annotator.endpoint import EMBEDDED_URL
 
 MAX_TOP_LOGPROBS = 20
 MAX_ANSWER_TOKENS = 256
-FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
 
 
 def request(model: str, chat: list[dict[str, str]], answer: dict[str, Any]) -> dict[str, Any]:

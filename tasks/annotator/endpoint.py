@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import numpy as np
+import openai
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 EMBEDDED = "embedded"
@@ -46,3 +47,22 @@ async def embeddings(texts: Iterable[str]) -> dict[str, np.ndarray]:
 def batched(texts: list[str], size: int) -> Iterator[list[str]]:
     """Yield the texts in lists of at most `size`."""
     yield from (texts[start : start + size] for start in range(0, len(texts), size))
+
+
+def is_fatal(error: openai.OpenAIError) -> bool:
+    """Return whether asking about any other item would fail the same way."""
+    wrong = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
+    return isinstance(error, wrong) or getattr(error, "code", None) == "model_not_installed"
+
+
+def complaint(error: openai.OpenAIError, base_url: str, model: str) -> str:
+    """Return what is wrong with an endpoint, in words; a message of its own is shown only where it cannot quote an item."""
+    if base_url == EMBEDDED_URL and isinstance(error, openai.APIStatusError):
+        return (
+            error.body["message"]
+            if isinstance(error.body, dict)
+            else f"the embedded model answered {error.status_code}"
+        )
+    if isinstance(error, openai.APIStatusError):
+        return f"{base_url} answered {error.status_code} for model {model!r}: check the key, the address and the model's name"
+    return f"{base_url} does not answer ({type(error).__name__}): check the address"

@@ -65,7 +65,9 @@ def _check(result: Any) -> dict[str, Any]:
 def _observed(result: Any) -> str:
     """Return what was found, as figures; never a value of a frame beyond the one-row measures."""
     raised = result.exception_info or {}
-    if raised.get("raised_exception") or any(isinstance(v, dict) and v.get("raised_exception") for v in raised.values()):
+    if raised.get("raised_exception") or any(
+        isinstance(v, dict) and v.get("raised_exception") for v in raised.values()
+    ):
         return "could not be judged"
     found = result.result or {}
     if "unexpected_count" in found:
@@ -80,4 +82,6 @@ def _expected(settings: dict[str, Any]) -> str:
     low, high = settings.get("min_value"), settings.get("max_value")
     if low is not None and low == high:
         return f"{low:g}"
-    return " and ".join(f"{word} {bound:g}" for word, bound in (("at least", low), ("at most", high)) if bound is not None)
+    return " and ".join(
+        f"{word} {bound:g}" for word, bound in (("at least", low), ("at most", high)) if bound is not None
+    )

@@ -14,12 +14,13 @@ from schemas.run import Run
 from tasks.annotator.version import guidelines
 from tasks.draft import see
 from tasks.known import known
-from tasks.release import ledger, page
+from tasks.release import ledger
 from tasks.release.content import content_id
 from tasks.release.evidence import evidence
 from tasks.release.frames import reduce
 from tasks.release.manifest import MANIFEST, as_json, croissant, digest, listed, write
 from tasks.release.shapes import SPLITS, messages, table
+from tasks.report import card, report
 from tasks.stage import stage
 
 __all__ = ["alone", "evidence_file", "identify", "publish", "recall", "record", "reduce_staged", "stage_files"]
@@ -36,7 +37,12 @@ def identify(run: Run, versions: dict[str, str], suites: str) -> str:
 
 @stage
 def recall(run: Run, content: str) -> dict[str, Any] | None:
-    """Return how this content ended before: {status, release}; None where it is to be made (again)."""
+    """Return how this content ended before: {status, release}; None where it is to be made (again).
+
+    Where no item is known by the date there is nothing to make.
+    """
+    if not len(known(run).table("known_item")):
+        return {"status": "unchanged", "release": None}
     verdict = ledger.verdict_of(run, content)
     if verdict and not verdict["passed"]:
         return {"status": "refused", "release": None}
@@ -116,8 +122,8 @@ def _describe(staged: Path, shown: dict[str, Any], verdict: dict[str, Any]) -> N
     write(staged / "certificate.json", as_json(shown["certificate"] | {"release": shown["release"]}))
     write(staged / "checks.json", as_json(verdict))
     write(staged / "croissant.json", as_json(croissant(shown, data)))
-    write(staged / "README.md", page.card(shown))
-    write(staged / "report.html", page.report(shown))
+    write(staged / "README.md", card(shown))
+    write(staged / "report.html", report(shown))
     manifest = {
         "curation": shown["curation"],
         "release": shown["release"],

@@ -86,7 +86,9 @@ def _consensus(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def _slices(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
-    labels = _nested(connection, "(select slice, label from consensus join known_item using (item_id))", "slice", "label")
+    labels = _nested(
+        connection, "(select slice, label from consensus join known_item using (item_id))", "slice", "label"
+    )
     return {row["slice"]: row | {"labels": labels.get(row["slice"], {})} for row in _rows(connection, "slice_status")}
 
 

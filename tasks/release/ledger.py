@@ -44,8 +44,10 @@ def alone(folder: Path) -> Iterator[None]:
 
 def entries(run: Run, kind: str) -> list[dict[str, Any]]:
     """Return the ledger's entries of a kind, oldest first."""
-    rows = Store(run.store).connect().sql(
-        "select * from ledger where kind = $kind order by recorded_at, entry_id", params={"kind": kind}
+    rows = (
+        Store(run.store)
+        .connect()
+        .sql("select * from ledger where kind = $kind order by recorded_at, entry_id", params={"kind": kind})
     )
     return rows.pl().to_dicts()
 
@@ -62,7 +64,14 @@ def published_as(run: Run, content_id: str) -> dict[str, Any] | None:
 
 def record_verdict(run: Run, content_id: str, verdict: dict[str, Any]) -> None:
     """Write down what the gate said of a content."""
-    _record(run, "verdict", content_id, content_id=content_id, passed=verdict["passed"], failed=json.dumps(verdict["failed"]))
+    _record(
+        run,
+        "verdict",
+        content_id,
+        content_id=content_id,
+        passed=verdict["passed"],
+        failed=json.dumps(verdict["failed"]),
+    )
 
 
 def claim(run: Run, content_id: str) -> Claim:

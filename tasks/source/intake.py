@@ -63,7 +63,9 @@ def intake(
 def unread(run: Run, noun: str, pattern: str, only_dated: bool = True) -> Iterator[File]:
     """Yield the files of a pattern that the store has not read in their present version."""
     connection = Store(run.store).connect()
-    known = set(connection.sql("select path, bytes, modified_ns from file where noun = $noun", params={"noun": noun}).fetchall())
+    known = set(
+        connection.sql("select path, bytes, modified_ns from file where noun = $noun", params={"noun": noun}).fetchall()
+    )
     digests = set(connection.sql("select path, sha256 from file where noun = $noun", params={"noun": noun}).fetchall())
     for file in find(run.folder, pattern):
         is_later = only_dated and file.available_on is not None and file.available_on > run.as_of
@@ -76,7 +78,11 @@ def unread(run: Run, noun: str, pattern: str, only_dated: bool = True) -> Iterat
 def _read_file(run: Run, noun: str, file: File, format: str | None, parse: Callable, write: Callable) -> Intake:
     store, ids, counts = Store(run.store), Ids(run.curation.name), Intake(files=1)
     digest, reading = file.digest(), read(file, format)
-    stamp = {"available_on": file.available_on or run.started_at.date(), "recorded_at": run.started_at, "run_id": run.run_id}
+    stamp = {
+        "available_on": file.available_on or run.started_at.date(),
+        "recorded_at": run.started_at,
+        "run_id": run.run_id,
+    }
     records = iter(reading)
     while chunk := list(islice(records, CHUNK)):
         rows, rejected = [], []

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from tasks.release import picture
-from tasks.release.picture import Link, Node, Part
+from tasks.report import picture
+from tasks.report.picture import Link, Node, Part
 
 Evidence = Mapping[str, Any]
 
