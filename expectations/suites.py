@@ -1,17 +1,6 @@
 """All suites of a curation, in the order of the line."""
 
-from hashlib import sha256
-from pathlib import Path
-
 from schemas.curation import Curation
-
-
-def sources_digest() -> str:
-    """Return the sha256 of the suites' source files: a promise that changes makes another content."""
-    digest = sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def suites(curation: Curation) -> list:

@@ -36,7 +36,9 @@ def _stop(given: argparse.Namespace, message: str, status: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="assay", description="Raw text in; a fine-tuning data set you can prove things about out."
+        prog="assay",
+        description="Raw text in; a fine-tuning data set you can prove things about out.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="name")
 

@@ -11,7 +11,6 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
-from expectations.suites import sources_digest
 from flows.adjudicate import adjudicate
 from flows.annotate import annotate
 from flows.ingest import ingest
@@ -56,7 +55,7 @@ async def _line(run: Run, seconds: dict[str, float]) -> tuple[dict[str, Any], di
     """Return the summary of the line and its evidence, where there is any."""
     read = await timed(seconds, "ingest", ingest(run))
     versions, tables, usages = await timed(seconds, "annotate", annotate(run))
-    content = identify(run, versions, sources_digest())
+    content = identify(run, versions)
     outcome = recall(run, content)
     if outcome is None:
         await timed(seconds, "adjudicate", adjudicate(run, versions))

@@ -13,12 +13,16 @@ from tasks.release.shapes import SPLITS
 from tasks.sql import query
 
 VIEWS = ("documents", "items", "annotations", "consensus", "examples", "quarantine", "replies", "runs")
+_READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
 
 def sql(statement: str, curation: str, home: str | None) -> dict[str, Any]:
     """Return {columns, rows} of a query over documents, items, annotations, consensus, examples, quarantine, replies, runs."""
     connection = opened(started(curation, labels="now", home=home))
     try:
+        kinds = {one.type for one in connection.extract_statements(statement)}
+        if not kinds <= _READING:
+            raise RequestError("DuckDB: only queries are answered here, such as select, describe, summarize, explain")
         found = connection.sql(statement)
     except duckdb.Error as error:
         raise RequestError(f"DuckDB: {error}") from None

@@ -10,8 +10,9 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from tasks.report import page, picture
+from tasks.report import page, picture, wording
 from tasks.report.page import agreement_picture, card, report
+from tasks.report.whole import whole
 
 LABELS = ["positive", "negative", "unknown"]
 
@@ -497,7 +498,7 @@ def test_hostile_markdown_is_no_markup():
     ],
 )
 def test_markdown_prints_text_as_it_is(text, shown):
-    assert page.md(text) == shown
+    assert wording.md(text) == shown
 
 
 def test_the_report_shows_the_figures_of_the_evidence():
@@ -528,7 +529,7 @@ def test_the_report_shows_the_figures_of_the_evidence():
 
 
 def test_every_count_of_the_evidence_is_in_the_flow():
-    nodes, links = page.rows_flow(page.whole(EVIDENCE))
+    nodes, links = page.rows_flow(whole(EVIDENCE))
     assert {node.name: node.count for node in nodes} == {
         "Documents read": 1011,
         "Items": 1002,
@@ -550,7 +551,7 @@ def test_every_count_of_the_evidence_is_in_the_flow():
 
 def test_people_and_models_meet_in_one_block_where_both_settle():
     evidence = {**EVIDENCE, "consensus": {"human": 500, "accepted": 104, "review": 200, "unresolved": 198}}
-    nodes, links = page.rows_flow(page.whole(evidence))
+    nodes, links = page.rows_flow(whole(evidence))
     assert [node.count for node in nodes if node.key == "settled"] == [604]
     assert {(link.source, link.count) for link in links if link.target == "settled"} == {
         ("human", 500),
@@ -566,13 +567,13 @@ def test_rows_that_no_count_explains_are_shown():
         "items": {"total": 6},
         "consensus": {"review": 6},
     }
-    nodes, _ = page.rows_flow(page.whole(evidence))
+    nodes, _ = page.rows_flow(whole(evidence))
     assert [node.count for node in nodes if node.name == "Not accounted for"] == [2]
 
 
 @pytest.mark.parametrize("evidence", [EVIDENCE, extreme()], ids=["real", "extreme"])
 def test_labels_of_the_flow_never_overlap_and_stay_inside(evidence):
-    nodes, links = page.rows_flow(page.whole(evidence))
+    nodes, links = page.rows_flow(whole(evidence))
     svg = ElementTree.fromstring(picture.flow(nodes, links, "flow"))
     width, height = map(float, svg.get("viewBox").split()[2:])
     names = [text for text in svg.iter("text") if text.get("class") == "name"]
@@ -703,20 +704,20 @@ def test_size_categories_are_the_hubs(rows, name):
 @pytest.mark.parametrize(
     "write, value, words",
     [
-        (page.count, 1234567, "1,234,567"),
-        (page.count, None, "–"),
-        (page.share, 0.861, "86.1 %"),
-        (page.share, 0.99999, "> 99.9 %"),
-        (page.share, 1.0, "100 %"),
-        (page.share, 0.0001, "< 0.1 %"),
-        (page.usd, 0.0, "$0.00"),
-        (page.usd, None, "not known"),
-        (page.usd, 0.00012, "$0.00012"),
-        (page.usd, 1234.5, "$1,234.50"),
-        (page.coefficient, -0.42, "−0.420"),
-        (page.size, 312_405, "312.4 kB"),
-        (page.observed, {"train": 480, "ok": True}, "train: 480, ok: yes"),
-        (page.observed, 0.0029673, "0.002967"),
+        (wording.count, 1234567, "1,234,567"),
+        (wording.count, None, "–"),
+        (wording.share, 0.861, "86.1 %"),
+        (wording.share, 0.99999, "> 99.9 %"),
+        (wording.share, 1.0, "100 %"),
+        (wording.share, 0.0001, "< 0.1 %"),
+        (wording.usd, 0.0, "$0.00"),
+        (wording.usd, None, "not known"),
+        (wording.usd, 0.00012, "$0.00012"),
+        (wording.usd, 1234.5, "$1,234.50"),
+        (wording.coefficient, -0.42, "−0.420"),
+        (wording.size, 312_405, "312.4 kB"),
+        (wording.observed, {"train": 480, "ok": True}, "train: 480, ok: yes"),
+        (wording.observed, 0.0029673, "0.002967"),
     ],
 )
 def test_figures_have_sensible_digits_and_units(write, value, words):

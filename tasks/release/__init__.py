@@ -30,9 +30,9 @@ _STAGING = ".staging"
 
 
 @stage
-def identify(run: Run, versions: dict[str, str], suites: str) -> str:
+def identify(run: Run, versions: dict[str, str]) -> str:
     """Return the content id of what a release as of the run would be made from."""
-    return content_id(run, versions, suites)
+    return content_id(run, versions)
 
 
 @stage

@@ -1,25 +1,24 @@
 """The content of a release: a digest of everything its bytes depend on."""
 
 from hashlib import sha256
-from importlib.metadata import version
 
 from schemas.run import Run
 from tasks.annotator.version import guidelines
 from tasks.known import known
+from tasks.release.code import code_version
 from tasks.sql import relation
 from tasks.text import canonical
 
 _BATCH = 100_000
 
 
-def content_id(run: Run, versions: dict[str, str], suites: str) -> str:
-    """Return the sha256 of curation, guidelines, suites, code version and the facts used; no clock, run or path is in it."""
+def content_id(run: Run, versions: dict[str, str]) -> str:
+    """Return the sha256 of curation, guidelines, code (suites too) and the facts used; no clock, run or path is in it."""
     settings = {
         "curation": run.curation.model_dump(mode="json", exclude={"release": {"path"}}),
         "guidelines": guidelines(run.curation.labels, run.folder),
         "annotators": versions,
-        "suites": suites,
-        "code": version("assay"),
+        "code": code_version(),
     }
     digest = sha256(canonical(settings).encode())
     facts = relation(known(run, versions), "fact_used")

@@ -1,6 +1,5 @@
 """The evidence: every figure a release shows, recomputed from facts as of its date; no text, no clock, no run."""
 
-from importlib.metadata import version
 from typing import Any
 
 import duckdb
@@ -10,6 +9,7 @@ from tasks.annotator import prompt
 from tasks.annotator.version import guideline_version, guidelines
 from tasks.draft import figures, see
 from tasks.known import known
+from tasks.release.code import code_version
 from tasks.sql import relation
 
 NO_CERTIFICATE = "No model's label was accepted without people, so there is nothing to certify."
@@ -45,7 +45,7 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
         "certificate": {"statement": None, "reason": NO_CERTIFICATE},
         "cost": _row(connection, "cost"),
         "versions": {
-            "assay": version("assay"),
+            "assay": code_version(),
             "guideline": guideline_version(guidelines(curation.labels, run.folder)),
             "annotators": versions,
             "prompts": {annotator.name: prompt.VERSIONS[annotator.prompt] for annotator in curation.models},

