@@ -11,6 +11,7 @@ from typing import Any
 from schemas.errors import AssayError
 
 EXIT = {"published": 0, "unchanged": 0, "refused": 3, "budget_stop": 4, "source_refused": 5}
+BAR = 24  # characters of a full bar
 _ROOT = Path(__file__).resolve().parent.parent
 _OUR_FOLDERS = {_ROOT / "flows", _ROOT / "tasks", *(folder for folder in (_ROOT / "tasks").glob("*/"))}
 
@@ -54,6 +55,8 @@ def _speak() -> None:
     for handler in logging.getLogger().handlers:
         handler.addFilter(_Ours())
         handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+    if sys.stderr.isatty():
+        logging.getLogger().addHandler(_Bar())
     if not get_current_settings().api.url:
         print("starting Prefect for this run (set PREFECT_API_URL to use a server of yours)", file=sys.stderr)
 
@@ -67,12 +70,23 @@ class _Ours(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if Path(record.pathname).parent in _OUR_FOLDERS:
-            return True
+            return not (hasattr(record, "done") and sys.stderr.isatty())  # drawn as a bar instead
         fault = record.exc_info[1] if record.exc_info else None
         if fault is None or isinstance(fault, AssayError) or id(fault) in self._told:
             return False
         self._told.add(id(fault))
         return True
+
+
+class _Bar(logging.Handler):
+    """Draws records that say how much of what is done, in one line of the terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if hasattr(record, "done"):
+            filled = BAR * record.done // max(record.total, 1)
+            end = "\n" if record.done == record.total else ""
+            sys.stderr.write(f"\r\x1b[K          {'━' * filled}{'╌' * (BAR - filled)}  {record.getMessage()}{end}")
+            sys.stderr.flush()
 
 
 def story(summary: dict[str, Any]) -> str:
