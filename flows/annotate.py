@@ -1,6 +1,7 @@
 """item → annotation: people's labels are taken in, and every model labels what it has not labelled yet."""
 
 import asyncio
+from collections.abc import Coroutine, Iterable
 
 from prefect import flow
 
@@ -24,8 +25,33 @@ async def annotate(run: Run) -> tuple[dict[str, str], Intake, dict[str, Usage]]:
             freeze_pool(run, model, settled_for_training(run))
     present = versions(run)
     ready = [model for model in run.curation.models if model.name in present]
-    usages = await asyncio.gather(*(_label(run, model, present[model.name]) for model in ready))
-    return present, labels, {model.name: usage for model, usage in zip(ready, usages, strict=True)}
+    usages: dict[str, Usage] = {model.name: Usage() for model in ready}
+    await _all(_in_turn(run, alike, usages, version) for version, alike in _by_version(ready, present).items())
+    return present, labels, usages
+
+
+def _by_version(models: list[LLMAnnotator], present: dict[str, str]) -> dict[str, list[LLMAnnotator]]:
+    by_version: dict[str, list[LLMAnnotator]] = {}
+    for model in models:
+        by_version.setdefault(present[model.name], []).append(model)
+    return by_version
+
+
+async def _in_turn(run: Run, models: list[LLMAnnotator], usages: dict[str, Usage], version: str) -> None:
+    """Label with models that ask the same, one after the other: the second finds the first one's replies."""
+    for model in models:
+        usages[model.name] = await _label(run, model, version)
+
+
+async def _all(works: Iterable[Coroutine]) -> None:
+    """Do all at once; where one fails the others are stopped, and have stored what they have before this raises."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _label(run: Run, model: LLMAnnotator, version: str) -> Usage:
@@ -35,6 +61,6 @@ async def _label(run: Run, model: LLMAnnotator, version: str) -> Usage:
     for start in range(0, len(item_ids), size):
         taken = await label_items(run, model, version, item_ids[start : start + size])
         usage += taken
-        if taken.failed == taken.calls > 0:
-            break  # the endpoint is down: what is missing is asked for by the next run
+        if taken.failed >= taken.calls > 0:  # the endpoint is down: the next run asks for what is missing
+            return usage + Usage(failed=max(0, len(item_ids) - start - size))
     return usage

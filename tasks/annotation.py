@@ -1,8 +1,11 @@
 """Items become annotations: people's labels are taken in, models are asked for theirs."""
 
 import asyncio
+import json
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any
 
 import openai
@@ -22,11 +25,13 @@ from tasks.store import Ids, Store
 from tasks.text import canonical
 
 MAX_POOL = 5_000
+SAVED_AT_ONCE = 256  # replies: what a killed run has paid for and must ask for again
+PATIENCE = 20  # failures, and not one reply, after which an endpoint is taken to be down
 
 
 @dataclass
 class Usage:
-    """What asking models took: `calls` went out, `cached` were remembered, `failed` brought no reply."""
+    """What asking models took: `calls` went out, `cached` replies were remembered, `failed` items have none yet."""
 
     calls: int = 0
     cached: int = 0
@@ -38,7 +43,7 @@ class Usage:
     annotations: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return Usage(**{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)})
+        return Usage(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
 
     @property
     def row(self) -> dict[str, Any]:
@@ -54,6 +59,8 @@ def import_labels(run: Run, annotator: HumanAnnotator) -> Intake:
     counts = intake(run, "annotation", annotator.path, None, parse, write, only_dated=run.labels == "then")
     get_run_logger().info("%s: %d labels read: %d new, %d known, %d quarantined",
                           annotator.name, counts.read, counts.accepted, counts.duplicate, counts.quarantined)  # fmt: skip
+    for damage in counts.damaged:
+        get_run_logger().warning("%s", damage)
     return counts
 
 
@@ -61,6 +68,8 @@ def import_labels(run: Run, annotator: HumanAnnotator) -> Intake:
 def freeze_pool(run: Run, annotator: LLMAnnotator, settled: dict[str, str]) -> int:
     """Return the size of the annotator's pool of examples, frozen now from people's settled labels if it was not yet."""
     store, ids, pool = Store(run.store), Ids(run.curation.name), _pool_name(annotator)
+    if frozen := _pool(run, annotator):  # by another run, since this one looked
+        return len(frozen)
     if len(settled) < annotator.shots:
         get_run_logger().warning(
             "%s waits: %d examples settled by people, %d needed", annotator.name, len(settled), annotator.shots
@@ -95,15 +104,15 @@ def _pool_name(annotator: LLMAnnotator) -> str:
 
 
 def _pool(run: Run, annotator: LLMAnnotator) -> list[tuple[str, str]]:
-    found = (
-        Store(run.store)
-        .connect()
-        .sql(
-            "select item_id, label from shot where pool = $pool order by item_id",
-            params={"pool": _pool_name(annotator)},
-        )
-    )
-    return found.fetchall()
+    """Return item and label of each frozen example; one whose label is no longer among the labels is not shown."""
+    query = """
+        select item_id, label
+        from shot
+        where pool = $pool and list_contains($labels, label)
+        order by item_id
+    """
+    parameters = {"pool": _pool_name(annotator), "labels": list(run.curation.labels.values)}
+    return Store(run.store).connect().sql(query, params=parameters).fetchall()
 
 
 def _pool_id(run: Run, annotator: LLMAnnotator) -> str | None:
@@ -139,22 +148,23 @@ async def label_items(run: Run, annotator: LLMAnnotator, version: str, item_ids:
 
 
 async def _requests(run: Run, annotator: LLMAnnotator, item_ids: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the request body for each item."""
-    labels, context = run.curation.labels, _context_keys(run)
-    system = prompt.instructions(annotator.prompt, labels.values, guidelines(labels, run.folder), context)
+    """Return the request body for each item: it rests on the item and the version, and not on what else there is."""
+    labels, text = run.curation.labels, guidelines(run.curation.labels, run.folder)
     answer = prompt.answer_format(list(labels.values))
     items = _items(run, item_ids)
     shown = await _shots(run, annotator, items) if annotator.prompt == "few_shot" else {}
-    return {
-        row["item_id"]: chat.request(
-            annotator.model, prompt.messages(system, shown.get(row["item_id"], []), _example(row)), answer
+
+    @cache
+    def system(context: tuple[str, ...]) -> str:
+        return prompt.instructions(annotator.prompt, labels.values, text, context)
+
+    def body(row: dict[str, Any]) -> dict[str, Any]:
+        chat_of = prompt.messages(
+            system(tuple(json.loads(row["context"]))), shown.get(row["item_id"], []), _example(row)
         )
-        for row in items.iter_rows(named=True)
-    }
+        return chat.request(annotator.model, chat_of, answer)
 
-
-def _context_keys(run: Run) -> tuple[str, ...]:
-    return tuple(sorted({key for source in run.curation.sources for key in source.fields.context}))
+    return {row["item_id"]: body(row) for row in items.iter_rows(named=True)}
 
 
 def _items(run: Run, item_ids: Iterable[str]) -> pl.DataFrame:
@@ -188,35 +198,78 @@ async def _replies(
     wanted = {item_id: ids.id("reply", base_url, canonical(body)) for item_id, body in bodies.items()}
     query = "select * from reply where reply_id in (select unnest($ids))"
     known = {row["reply_id"]: row for row in store.connect().sql(query, params={"ids": list(wanted.values())}).pl().to_dicts()}  # fmt: skip
-    at_once, failures = asyncio.Semaphore(annotator.concurrency), {}
-
-    async def reply(item_id: str) -> dict[str, Any] | None:
-        async with at_once:
-            try:
-                answer = await chat.ask(client, bodies[item_id])
-            except openai.OpenAIError as error:  # its message may quote the item
-                if endpoint.is_fatal(error):
-                    raise RequestError(
-                        f"{annotator.name}: {endpoint.complaint(error, base_url, annotator.model)}"
-                    ) from None
-                failures[type(error).__name__] = failures.get(type(error).__name__, 0) + 1
-                return None
-        return answer | {"reply_id": wanted[item_id], "annotator_id": annotator.name, "item_id": item_id,
-                         "recorded_at": answer["event_at"], "run_id": run.run_id}  # fmt: skip
-
-    asked = await asyncio.gather(*(reply(item_id) for item_id in bodies if wanted[item_id] not in known))
-    new = [answer for answer in asked if answer]
-    store.merge("reply", new)
-    if failures:
-        get_run_logger().warning("%s: %s", annotator.name, ", ".join(f"{n} × {kind}" for kind, n in failures.items()))
-    usage = Usage(
-        calls=len(asked),
-        cached=len(bodies) - len(asked),
-        failed=len(asked) - len(new),
-        prompt_tokens=sum(answer["prompt_tokens"] for answer in new),
-        completion_tokens=sum(answer["completion_tokens"] for answer in new),
-        usd=sum(answer["usd"] or 0.0 for answer in new),
-        unpriced=sum(answer["usd"] is None for answer in new),
+    missing = {item_id: body for item_id, body in bodies.items() if wanted[item_id] not in known}
+    stamps = {item_id: {"reply_id": wanted[item_id], "annotator_id": annotator.name, "item_id": item_id,
+                        "run_id": run.run_id} for item_id in missing}  # fmt: skip
+    asked = _Asking(store)
+    try:
+        await asked.all(client, missing, stamps, annotator.concurrency)
+    finally:  # also where the run is stopped: what was answered may be paid for
+        asked.save()
+    if asked.fatal:
+        raise RequestError(f"{annotator.name}: {endpoint.complaint(asked.fatal, base_url, annotator.model)}")
+    if asked.failures:
+        kinds = ", ".join(f"{count} × {kind}" for kind, count in sorted(asked.failures.items()))
+        get_run_logger().warning("%s: no reply (%s); the next run asks again", annotator.name, kinds)
+    replies = known | {reply["reply_id"]: reply for reply in asked.replies}
+    return {item_id: replies[key] for item_id, key in wanted.items() if key in replies}, Usage(
+        calls=asked.calls,
+        cached=len(bodies) - len(missing),
+        failed=len(missing) - len(asked.replies),
+        prompt_tokens=sum(reply["prompt_tokens"] for reply in asked.replies),
+        completion_tokens=sum(reply["completion_tokens"] for reply in asked.replies),
+        usd=sum(reply["usd"] or 0.0 for reply in asked.replies),
+        unpriced=sum(reply["usd"] is None for reply in asked.replies),
     )
-    replies = known | {answer["reply_id"]: answer for answer in new}
-    return {item_id: replies[key] for item_id, key in wanted.items() if key in replies}, usage
+
+
+@dataclass
+class _Asking:
+    """Many requests to one endpoint, and what has come of them so far."""
+
+    store: Store
+    calls: int = 0
+    replies: list[dict[str, Any]] = field(default_factory=list)
+    saved: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    fatal: openai.OpenAIError | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether asking on would only bring the same failure."""
+        return self.fatal is not None or (not self.replies and self.failures.total() >= PATIENCE)
+
+    async def all(
+        self,
+        client: openai.AsyncOpenAI,
+        bodies: dict[str, dict[str, Any]],
+        stamps: dict[str, dict[str, Any]],
+        concurrency: int,
+    ) -> None:
+        """Ask for every item's reply, so many at once; stop where that is over."""
+        at_once = asyncio.Semaphore(concurrency)
+
+        async def ask(item_id: str) -> None:
+            async with at_once:
+                if not self.is_over:
+                    await self._ask(client, bodies[item_id], stamps[item_id])
+
+        await asyncio.gather(*map(ask, bodies))
+
+    async def _ask(self, client: openai.AsyncOpenAI, body: dict[str, Any], stamp: dict[str, Any]) -> None:
+        self.calls += 1
+        try:
+            reply = await chat.ask(client, body)
+        except openai.OpenAIError as error:  # its message may quote the item
+            if endpoint.is_fatal(error):
+                self.fatal = error
+            self.failures[endpoint.kind(error)] += 1
+            return
+        self.replies.append(reply | {"recorded_at": reply["event_at"]} | stamp)
+        if len(self.replies) - self.saved >= SAVED_AT_ONCE:
+            self.save()
+
+    def save(self) -> None:
+        """Store the replies that are not stored yet."""
+        self.store.merge("reply", self.replies[self.saved :])
+        self.saved = len(self.replies)

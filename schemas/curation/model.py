@@ -1,19 +1,23 @@
 """The keys of a curation, with their types, ranges and defaults."""
 
-import re
-from typing import Annotated, Literal
+import unicodedata
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+T = TypeVar("T")
 Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(min_length=1, max_length=512)]
+Listed = Annotated[tuple[T, ...], Field(strict=False)]  # YAML's lists become tuples; nothing else becomes anything else
 COMPRESSIONS = (".gz", ".zst")
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet", ".txt": "text"}
 
 
 class Settings(BaseModel):
-    """Part of a curation: frozen, and closed to unknown keys."""
+    """Part of a curation: frozen, closed to unknown keys, and no value is taken for one of another type."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 def file_format(path: str) -> str | None:
@@ -31,7 +35,7 @@ class Labels(Settings):
     """choice: exactly one label an item."""
     values: dict[str, str]
     """Each label and the sentence that says what it means; annotators are shown these sentences."""
-    guidelines: str | None = None
+    guidelines: Name | None = None
     """File with the guidelines for annotators, relative to the curation."""
 
     @field_validator("values")
@@ -41,24 +45,48 @@ class Labels(Settings):
             raise ValueError("at least two labels are needed")
         if blank := [label for label in values if not label.strip() or label != label.strip()]:
             raise ValueError(f"labels may not be empty or padded with spaces: {blank}")
+        if strange := [label for label in values if not label.isprintable()]:
+            raise ValueError(f"labels may not hold line ends or characters that cannot be seen: {strange}")
+        if len({unicodedata.normalize("NFC", label) for label in values}) < len(values):
+            raise ValueError("two labels are one text in two Unicode forms")
         return values
+
+    @field_validator("guidelines")
+    @classmethod
+    def _is_local(cls, path: str | None) -> str | None:
+        return path and _local_path(path)
 
 
 class Fields(Settings):
     """Which fields of a record hold what."""
 
-    text: str = "text"
+    text: Name = "text"
     """The text to label."""
-    id: str | None = None
+    id: Name | None = None
     """The source's own id, which people's label files name."""
-    context: tuple[str, ...] = ()
+    context: Listed[Name] = ()
     """What an annotator is shown beside the text; part of an item's identity."""
-    group: str | None = None
+    group: Name | None = None
     """Records of one group share a split."""
-    slice: str | None = None
+    slice: Name | None = None
     """The part of the data a record is reported under."""
-    time: str | None = None
+    time: Name | None = None
     """When the record was written: ISO 8601 with a zone."""
+
+    @field_validator("context")
+    @classmethod
+    def _is_beside_the_text(cls, context: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(context)) < len(context):
+            raise ValueError("a field stands there twice")
+        if "text" in context:
+            raise ValueError("annotators are shown the item itself as `text`: its context cannot be called so too")
+        return context
+
+    @model_validator(mode="after")
+    def _text_is_no_context(self) -> "Fields":
+        if self.text in self.context:
+            raise ValueError(f"`{self.text}` cannot be both text and context")
+        return self
 
 
 class Trust(Settings):
@@ -71,7 +99,7 @@ class Trust(Settings):
 class Source(Settings):
     """Where documents come from."""
 
-    path: str
+    path: Name
     """Glob of files relative to the curation; `{as_of}` stands for the logical date, YYYY-MM-DD."""
     format: Literal["jsonl", "csv", "parquet", "text"] = None  # type: ignore[assignment]
     """Inferred from the file name where it is not given."""
@@ -118,11 +146,11 @@ class Clean(Settings):
 class LLMAnnotator(Settings):
     """A language model that labels items."""
 
-    name: str
+    name: Name
     """The annotator's id."""
     kind: Literal["llm"]
     """A language model behind the OpenAI protocol."""
-    model: str
+    model: Name
     """The model's name at its endpoint; `embedded` is the one inside the process."""
     prompt: Literal["zero_shot", "few_shot"] = "zero_shot"
     """Whether settled examples are shown."""
@@ -137,8 +165,13 @@ class LLMAnnotator(Settings):
 
     @field_validator("base_url")
     @classmethod
-    def _holds_no_secret(cls, url: str | None) -> str | None:
-        if url and re.search(r"//[^/]*@", url):
+    def _is_an_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("an address begins with http:// or https:// and the name of a host")
+        if "@" in parts.netloc or parts.query or parts.fragment:
             raise ValueError("a secret may not stand in the address: keys come from the environment")
         return url
 
@@ -146,24 +179,31 @@ class LLMAnnotator(Settings):
 class LabelFields(Settings):
     """Which columns of a label table hold what."""
 
-    item: str = "item_id"
+    item: Name = "item_id"
     """The document's own id."""
-    annotator: str = "annotator_id"
+    annotator: Name = "annotator_id"
     """Who gave the label."""
-    label: str = "label"
+    label: Name = "label"
     """The label; empty withdraws the annotator's earlier one."""
-    time: str | None = None
+    time: Name | None = None
     """When it was given: ISO 8601 with a zone."""
+
+    @model_validator(mode="after")
+    def _are_distinct(self) -> "LabelFields":
+        named = [column for column in (self.item, self.annotator, self.label, self.time) if column]
+        if len(set(named)) < len(named):
+            raise ValueError("two of item, annotator, label and time name one column")
+        return self
 
 
 class HumanAnnotator(Settings):
     """People, whose labels arrive as tables."""
 
-    name: str
+    name: Name
     """The source's name; each person is an annotator of their own."""
     kind: Literal["human"]
     """People."""
-    path: str
+    path: Name
     """Glob of files relative to the curation; `{as_of}` stands for the logical date, YYYY-MM-DD."""
     format: Literal["table"] = "table"
     """A csv, jsonl or parquet table, one label a row."""
@@ -210,7 +250,7 @@ class Splits(Settings):
     """Share of groups in test."""
     by: Literal["group", "item"] = "group"
     """What is kept together."""
-    key: str = "assay"
+    key: Name = "assay"
     """Key of the hash that divides; changing it divides anew items not yet divided."""
 
     @model_validator(mode="after")
@@ -242,9 +282,9 @@ class Gates(Settings):
 class Release(Settings):
     """Where and how releases are published."""
 
-    path: str = "releases"
+    path: Name = "releases"
     """Folder, relative to the curation."""
-    formats: tuple[Literal["messages"], ...] = ("messages",)
+    formats: Listed[Literal["messages"]] = ("messages",)
     """Shapes the examples are written in."""
 
     @field_validator("path")
@@ -260,7 +300,7 @@ class Card(Settings):
     """One paragraph."""
     license: str | None = None
     """Licence of the texts and labels, as an SPDX id in lower case."""
-    language: tuple[str, ...] = ()
+    language: Listed[Name] = ()
     """Languages of the texts, as ISO 639-1."""
     attribution: str | None = None
     """Who made the texts and labels."""
@@ -273,11 +313,11 @@ class Curation(Settings):
     """Names the store's folder and the release's folder."""
     labels: Labels
     """What items are labelled with."""
-    sources: tuple[Source, ...]
+    sources: Listed[Source]
     """Where documents come from."""
     clean: Clean = Clean()
     """What a text must be to become an item."""
-    annotators: tuple[Annotator, ...]
+    annotators: Listed[Annotator]
     """Who labels."""
     consensus: Consensus = Consensus()
     """When people's labels settle an item."""
@@ -299,12 +339,13 @@ class Curation(Settings):
             raise ValueError("at least one is needed")
         return parts
 
-    @model_validator(mode="after")
-    def _has_distinct_annotators(self) -> "Curation":
-        names = [annotator.name for annotator in self.annotators]
+    @field_validator("annotators")
+    @classmethod
+    def _have_distinct_names(cls, annotators: tuple[Annotator, ...]) -> tuple[Annotator, ...]:
+        names = [annotator.name for annotator in annotators]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"annotators share a name: {', '.join(twice)}")
-        return self
+        return annotators
 
     @property
     def models(self) -> tuple[LLMAnnotator, ...]:

@@ -34,7 +34,7 @@ def from_logprobs(tokens: list[dict[str, Any]], labels: list[str]) -> tuple[dict
         chosen = written + token["token"][len(lead) :]
         if len(_owners(spelled, chosen)) <= 1:
             break
-        path, written = path * math.exp(token["logprob"]), chosen
+        path, written = path * _probability(token["logprob"]), chosen
     total = math.fsum(mass.values())
     if total <= 0:
         return None
@@ -42,9 +42,14 @@ def from_logprobs(tokens: list[dict[str, Any]], labels: list[str]) -> tuple[dict
 
 
 def _alternatives(token: dict[str, Any]) -> dict[str, float]:
-    """Return each alternative's probability; the API's -9999 for "outside the top k" becomes 0."""
-    listed = {other["token"]: math.exp(other["logprob"]) for other in token.get("top_logprobs") or []}
-    return {token["token"]: math.exp(token["logprob"])} | listed
+    listed = {other["token"]: _probability(other["logprob"]) for other in token.get("top_logprobs") or []}
+    return {token["token"]: _probability(token["logprob"])} | listed
+
+
+def _probability(logprob: Any) -> float:
+    """Return a probability; the API's -9999 for "outside the top k" becomes 0, and so does what is no number."""
+    is_number = isinstance(logprob, int | float) and not math.isnan(logprob)
+    return math.exp(min(logprob, 0.0)) if is_number else 0.0
 
 
 def _owners(spelled: dict[str, str], written: str) -> list[str]:

@@ -1,8 +1,9 @@
 """People: one row of a label table is one annotation of a document, which may not have arrived yet."""
 
+import unicodedata
 from typing import Any
 
-from schemas.curation import HumanAnnotator, Labels
+from schemas.curation import HumanAnnotator
 from schemas.run import Run
 from tasks.annotator.version import guideline_version, guidelines
 from tasks.source import File, Record, Rejected, instant, name
@@ -13,20 +14,21 @@ class Parser:
     """Makes an annotation row of a record of a label table."""
 
     def __init__(self, run: Run, annotator: HumanAnnotator) -> None:
-        self._fields, self._labels = annotator.fields, run.curation.labels
+        self._fields, labels = annotator.fields, run.curation.labels
+        self._labels = {unicodedata.normalize("NFC", label): label for label in labels.values}
         self._ids, self._now = Ids(run.curation.name), run.started_at
-        self._guideline = guideline_version(guidelines(self._labels, run.folder))
+        self._guideline = guideline_version(guidelines(labels, run.folder))
 
     def __call__(self, record: Record, file: File) -> dict[str, Any]:
         """Return the row; raise Rejected with the reason it cannot be one."""
         fields, given = self._fields, record.fields or {}
-        for field in (fields.item, fields.annotator, fields.label):
-            if field not in given:
+        for field in (fields.item, fields.annotator, fields.label, fields.time):
+            if field and field not in given:
                 raise Rejected("missing_field", f"`{field}`")
         annotator_id = name(given[fields.annotator], fields.annotator)
         document_id = self._ids.id("document", name(given[fields.item], fields.item))
         label = _label(given[fields.label], fields.label, self._labels)
-        event_at = instant(given.get(fields.time), fields.time, self._now) if fields.time else None
+        event_at = instant(given[fields.time], fields.time, self._now) if fields.time else None
         return {
             "annotation_id": self._ids.id("annotation", document_id, annotator_id, label, event_at, self._guideline),
             "item_id": None,
@@ -46,12 +48,18 @@ class Parser:
         }
 
 
-def _label(value: Any, field: str, labels: Labels) -> str | None:
+def _label(value: Any, field: str, labels: dict[str, str]) -> str | None:
+    """Return the label, or None where it is withdrawn; `labels` is each one by its spelling in Unicode NFC.
+
+    A whole number is the label written with its digits, and spaces around a label are not part of it.
+    """
     if value is None or value == "":
         return None
-    if value not in labels.values:
-        raise Rejected("unknown_label", f"`{field}`: one of {', '.join(labels.values)} expected")
-    return value
+    is_name = isinstance(value, str | int) and not isinstance(value, bool)
+    label = unicodedata.normalize("NFC", str(value)).strip() if is_name else None
+    if label not in labels:
+        raise Rejected("unknown_label", f"`{field}`: one of {', '.join(labels.values())} expected")
+    return labels[label]
 
 
 class Writer:

@@ -4,13 +4,19 @@ from hashlib import sha256
 from pathlib import Path
 
 from schemas.curation import Labels, LLMAnnotator
+from schemas.errors import RequestError
 from tasks.annotator import chat, prompt
 from tasks.text import canonical
 
 
 def guidelines(labels: Labels, folder: Path) -> str:
-    """Return the text of the guidelines, empty where the curation names none."""
-    return (folder / labels.guidelines).read_text(encoding="utf-8") if labels.guidelines else ""
+    """Return the text of the guidelines, empty where the curation names none; raise RequestError if unreadable."""
+    if not labels.guidelines:
+        return ""
+    try:
+        return (folder / labels.guidelines).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise RequestError(f"labels.guidelines: {labels.guidelines} cannot be read as UTF-8 text") from None
 
 
 def guideline_version(text: str) -> str:

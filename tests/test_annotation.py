@@ -1,0 +1,489 @@
+"""Items become annotations: whatever an endpoint does, an item ends labelled, abstained, or asked again next run."""
+
+import asyncio
+import importlib.util
+import json
+import logging
+import socket
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from prefect.logging import disable_run_logger
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from schemas.errors import RequestError
+from schemas.run import started
+from tasks import annotation
+from tasks.annotation import freeze_pool, import_labels, label_items, needs_pool, unlabelled, versions
+from tasks.annotator import endpoint
+from tasks.annotator.embedded import minilm
+from tasks.consensus import settled_for_training
+from tasks.document import read_documents
+from tasks.item import find_neighbours, make_items
+from tasks.known import known
+from tasks.split import assign_splits
+from tasks.store import Store
+
+KEY = "sk-a-key-that-nobody-may-see"
+
+
+class Stub:
+    """An endpoint on this machine that speaks the OpenAI protocol and does to each item what its script says."""
+
+    def __init__(self):
+        self.script, self.asked, self.bodies, self.at_once, self.most_at_once = {}, [], [], 0, 0
+
+    async def answer(self, request):
+        body = await request.json()
+        text = json.loads(body["messages"][-1]["content"])["text"]
+        self.asked.append(text)
+        self.bodies.append(body)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(0.01)
+            return await self.script.get(text, says('{"label": "good"}'))()
+        finally:
+            self.at_once -= 1
+
+
+def says(content, **changed):
+    """Return a script: a completion with that content, its choice changed."""
+    message = {"role": "assistant", "content": content, "refusal": None}
+    choice = {"index": 0, "finish_reason": "stop", "message": message, "logprobs": None} | changed
+    return sends({"model": "m-1", "choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 4}})
+
+
+def sends(answer, status=200):
+    async def script():
+        return Response(json.dumps(answer), status, media_type="application/json")
+
+    return script
+
+
+def refuses(status, code=None, message="no"):
+    return sends({"error": {"message": message, "code": code}}, status)
+
+
+def breaks_off():
+    """Return a script: the connection goes in the middle of an answer."""
+
+    class Broken(Response):
+        async def __call__(self, scope, receive, send):
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"999")]})
+            await send({"type": "http.response.body", "body": b'{"choices"', "more_body": True})
+            raise ConnectionResetError
+
+    async def script():
+        return Broken()
+
+    return script
+
+
+def hangs():
+    async def script():
+        await asyncio.sleep(5)
+        return Response()
+
+    return script
+
+
+def at_first(first, then):
+    """Return a script that does one thing the first time and another from then on."""
+    turns = [first]
+
+    async def script():
+        return await (turns.pop() if turns else then)()
+
+    return script
+
+
+@contextmanager
+def serving(app):
+    """Yield the address of an app served from a thread of its own."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def address_and_stub():
+    stub = Stub()
+
+    async def answer(request):
+        return await stub.answer(request)
+
+    with serving(Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])) as address:
+        yield address, stub
+
+
+@pytest.fixture
+def stub(address_and_stub, monkeypatch):
+    address, stub = address_and_stub
+    stub.__init__()
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    return stub
+
+
+class Bench:
+    """A curation with its store, where stages are called as plain functions."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.change(models=["{name: zero, kind: llm, model: m}"])
+
+    def change(self, models=None, labels=None, guidelines=None, extra=""):
+        """Write the curation anew with what is given, the rest as it was."""
+        self.models = models or self.models
+        self.labels = labels or getattr(self, "labels", {"good": "Happy.", "bad": "Unhappy."})
+        if guidelines is not None:
+            (self.folder / "guide.md").write_text(guidelines)
+        guide = "guidelines: guide.md" if (self.folder / "guide.md").exists() else ""
+        lines = ["name: reviews", "labels:", "  kind: choice", f"  values: {json.dumps(self.labels)}", f"  {guide}"]
+        lines += ["sources: [{path: data-*.jsonl, fields: {id: id, group: group}}]", "annotators:"]
+        lines += [f"  - {model}" for model in self.models]
+        lines += ["  - {name: crowd, kind: human, path: 'labels-*.csv', fields: {annotator: who, time: at}}"]
+        (self.folder / "curation.yaml").write_text("\n".join([*lines, extra]) + "\n")
+
+    def arrive(self, name, *texts, group=None):
+        """Let documents arrive, each its own id, and make items of them."""
+        rows = [{"id": text, "text": text, "group": group} for text in texts]
+        (self.folder / f"data-{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        run = self.run()
+        with disable_run_logger():
+            read_documents.fn(run, run.curation.sources[0])
+            for stage in (make_items, find_neighbours, assign_splits):
+                stage.fn(run)
+
+    def people(self, name, *lines):
+        """Let people label, from lines of `document person label time`."""
+        rows = [",".join("" if cell == "-" else cell for cell in line.split()) for line in lines]
+        (self.folder / f"labels-{name}.csv").write_text("\n".join(["item_id,who,label,at", *rows]) + "\n")
+        run = self.run()
+        with disable_run_logger():
+            import_labels.fn(run, run.curation.people[0])
+
+    def run(self):
+        return started(str(self.folder), home=str(self.folder / "home"))
+
+    def label(self, name="zero"):
+        """Return what one annotator took to label all that it has not labelled."""
+        run = self.run()
+        (model,) = (model for model in run.curation.models if model.name == name)
+        with disable_run_logger():
+            version = versions.fn(run)[name]
+            return asyncio.run(label_items.fn(run, model, version, unlabelled.fn(run, model, version)))
+
+    def freeze(self, name):
+        """Return the size of an annotator's pool, frozen if it was not."""
+        run = self.run()
+        (model,) = (model for model in run.curation.models if model.name == name)
+        with disable_run_logger():
+            return freeze_pool.fn(run, model, settled_for_training.fn(run))
+
+    def sql(self, query):
+        return Store(self.run().store).connect().sql(query).fetchall()
+
+    def said(self):
+        """Return text, label and reason of each annotation by a model."""
+        return self.sql("select text, label, reason from annotation join item using (item_id) order by text")
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
+
+
+OUTCOMES = {  # what an endpoint does to an item: the label, or why there is none; None where it is asked again
+    "labels it": (says('{"label": "bad"}'), ("bad", None)),
+    "labels it at the second try": (at_first(refuses(500), says('{"label": "bad"}')), ("bad", None)),
+    "is busy for a moment": (at_first(refuses(429), says('{"label": "bad"}')), ("bad", None)),
+    "declines": (says(None, message={"content": None, "refusal": "I cannot."}), (None, "refusal")),
+    "runs out of tokens": (says('{"label": "ba', finish_reason="length"), (None, "length")),
+    "filters its answer": (says(None, finish_reason="content_filter"), (None, "content_filter")),
+    "filters the question": (refuses(400, "content_filter"), (None, "content_filter")),
+    "finds it too long": (refuses(400, "context_length_exceeded"), (None, "context_length")),
+    "answers in prose": (says("It is bad."), (None, "not_json")),
+    "invents a label": (says('{"label": "so-so"}'), (None, "not_a_label")),
+    "answers half a character": (says('{"label": "\ud83d"}'), (None, "not_a_label")),
+    "is busy": (refuses(429), None),
+    "is broken": (refuses(500), None),
+    "breaks off": (breaks_off(), None),
+    "hangs": (hangs(), None),
+    "cannot read the request": (refuses(400), None),
+    "sends an error as an answer": (sends({"error": {"message": "upstream", "code": 502}}), None),
+    "sends no choice": (sends({"choices": []}), None),
+    "sends nothing in a choice": (says(None), None),
+}
+
+
+def test_every_item_ends_labelled_or_abstained_or_is_asked_again_next_run(bench, stub, monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(endpoint, "TIMEOUT_S", 0.5)
+    stub.script = {text: script for text, (script, _) in OUTCOMES.items()}
+    bench.arrive(1, *OUTCOMES)
+    first = bench.label()
+    ended = {text: outcome for text, (_, outcome) in OUTCOMES.items() if outcome}
+    assert {text: (label, reason) for text, label, reason in bench.said()} == ended
+    assert (first.calls, first.annotations, first.failed) == (19, 11, 8)
+
+    stub.script, stub.asked = {}, []
+    second = bench.label()
+    assert sorted(stub.asked) == sorted(OUTCOMES.keys() - ended)
+    assert (second.calls, second.annotations, second.failed) == (8, 8, 0)
+
+    stored = str(bench.sql("select * exclude (content) from reply"))
+    assert KEY not in caplog.text and KEY not in stored
+    assert not any(text in caplog.text for text in OUTCOMES if text not in ("hangs", "declines", "is busy"))
+
+
+FATAL = [(401, None, "OPENAI_API_KEY"), (403, None, "OPENAI_API_KEY"), (404, None, "no such model"), (429, "insufficient_quota", "quota")]  # fmt: skip
+
+
+@pytest.mark.parametrize("status, code, said", FATAL)
+def test_what_fails_for_every_item_stops_the_run_and_keeps_what_was_answered(bench, stub, status, code, said):
+    bench.change(models=["{name: zero, kind: llm, model: m, concurrency: 1}"])
+    texts = [f"The waiter dropped {n} plates." for n in range(5)]
+    bench.arrive(1, *texts)
+    stop = refuses(status, code, message=f"{KEY} may not say {texts[0]}")
+    turn = iter(range(99))
+
+    async def third_is_refused():
+        return await (stop if next(turn) >= 2 else says('{"label": "good"}'))()
+
+    stub.script = dict.fromkeys(texts, third_is_refused)
+    with pytest.raises(RequestError) as stopped:
+        bench.label()
+    message = str(stopped.value)
+    assert said in message and f"answered {status} for model 'm'" in message and message.startswith("zero: ")
+    assert KEY not in message and "plates" not in message
+    assert stopped.value.__context__ is None  # the client's own error would quote what it was sent
+    assert bench.sql("select count(*) from reply") == [(2,)]
+
+    stub.script, stub.asked = {}, []
+    assert (bench.label().cached, len(stub.asked)) == (2, 3)
+
+
+def test_an_endpoint_that_is_down_is_not_asked_for_every_item(bench, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    bench.change(models=["{name: zero, kind: llm, model: m, concurrency: 20}"])
+    bench.arrive(1, *(f"Review number {n}" for n in range(200)))
+    usage = bench.label()
+    # 20 failures are enough; up to 19 more calls were out, or went out, before the 20th came back
+    assert 20 <= usage.calls < 40
+    assert (usage.failed, usage.annotations) == (200, 0)
+
+
+def test_replies_are_facts_so_a_second_run_asks_nothing(bench, stub):
+    bench.arrive(1, "Fine.", "Awful.")
+    assert bench.label().calls == 2
+    assert bench.label().calls == 0
+    assert len(stub.asked) == 2
+
+
+def test_a_run_that_was_stopped_asks_only_for_what_it_had_not_heard(bench, stub):
+    bench.arrive(1, "Fine.", "Awful.", "Slow.")
+    stub.script = {"Slow.": hangs()}
+    run = bench.run()
+    version = versions.fn(run)["zero"]
+
+    async def stopped():
+        with disable_run_logger():
+            work = label_items.fn(
+                run, run.curation.models[0], version, unlabelled.fn(run, run.curation.models[0], version)
+            )
+            await asyncio.wait_for(work, 0.7)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(stopped())
+    stub.script, stub.asked = {}, []
+    usage = bench.label()
+    assert (stub.asked, usage.cached, usage.annotations) == (["Slow."], 2, 3)
+
+
+CHANGES = {
+    "labels": {"labels": {"good": "Happy.", "bad": "Unhappy.", "none": "Says nothing."}},
+    "a label's meaning": {"labels": {"good": "Very happy.", "bad": "Unhappy."}},
+    "guidelines": {"guidelines": "Sarcasm is bad."},
+    "the model": {"models": ["{name: zero, kind: llm, model: m-2}"]},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_another_question_is_another_version_and_is_asked(bench, stub, change):
+    bench.arrive(1, "Fine.")
+    bench.label()
+    bench.change(**change)
+    assert bench.label().calls == 1
+    assert bench.sql("select count(distinct annotator_version) from annotation") == [(2,)]
+
+
+def test_another_source_with_another_context_asks_nothing_anew(bench, stub):
+    bench.arrive(1, "Fine.")
+    bench.label()
+    other = "{path: more.jsonl, fields: {context: [aspect]}}"
+    file = bench.folder / "curation.yaml"
+    file.write_text(file.read_text().replace("group: group}}]", f"group: group}}}}, {other}]"))
+    (bench.folder / "more.jsonl").write_text("")
+    assert bench.label().calls == 0
+
+
+def test_two_annotators_that_ask_the_same_share_the_reply(bench, stub):
+    bench.change(models=["{name: zero, kind: llm, model: m}", "{name: twin, kind: llm, model: m}"])
+    bench.arrive(1, "Fine.")
+    assert (bench.label("zero").calls, bench.label("twin").cached) == (1, 1)
+    assert bench.sql("select count(*), count(distinct reply_id), count(distinct annotation_id) from annotation") == [(2, 1, 2)]  # fmt: skip
+
+
+def test_ids_do_not_depend_on_the_run(bench, stub, tmp_path_factory):
+    other = Bench(tmp_path_factory.mktemp("other"))
+    for one in (bench, other):
+        one.arrive(1, "Fine.", "Awful.")
+        one.label()
+    query = "select annotation_id, annotator_version, reply_id, label from annotation order by annotation_id"
+    assert bench.sql(query) == other.sql(query)
+
+
+def test_no_more_calls_are_out_at_once_than_the_curation_says(bench, stub):
+    bench.change(models=["{name: zero, kind: llm, model: m, concurrency: 3}"])
+    bench.arrive(1, *(f"Review number {n}" for n in range(20)))
+    bench.label()
+    assert stub.most_at_once == 3
+
+
+def test_a_missing_guideline_stops_the_run_in_words(bench, stub):
+    bench.arrive(1, "Fine.")
+    bench.change(guidelines="Be kind.")
+    (bench.folder / "guide.md").unlink()
+    with pytest.raises(RequestError, match=r"guide\.md cannot be read"):
+        bench.label()
+
+
+@pytest.fixture
+def no_weights(monkeypatch):
+    monkeypatch.setattr(minilm, "WEIGHTS", "weights_that_are_not_there")
+    minilm.weights.cache_clear()
+    yield
+    minilm.weights.cache_clear()
+
+
+@pytest.mark.parametrize("prompt", ["zero_shot", "few_shot"])
+def test_without_the_embedded_model_the_run_stops_and_says_how_to_install_it(bench, no_weights, prompt):
+    bench.change(models=[f"{{name: zero, kind: llm, model: embedded, prompt: {prompt}, shots: 1}}"])
+    settle(bench, *(f"Review number {n}" for n in range(8)))
+    if prompt == "few_shot":
+        bench.freeze("zero")
+    with pytest.raises(RequestError, match="pip install --no-deps"):
+        bench.label()
+
+
+def settle(bench, *texts, group=None, name="settled"):
+    """Let documents arrive that two people agree on."""
+    bench.arrive(name, *texts, group=group)
+    votes = [(text, who) for text in texts for who in ("ann", "bob", "cid")]
+    lines = ["item_id,who,label,at", *(f"{text},{who},good," for text, who in votes)]
+    (bench.folder / f"labels-{name}.csv").write_text("\n".join(lines) + "\n")
+    run = bench.run()
+    with disable_run_logger():
+        import_labels.fn(run, run.curation.people[0])
+
+
+FEW = ["{name: few, kind: llm, model: m, prompt: few_shot, shots: 3}"]
+
+
+def test_a_few_shot_annotator_waits_until_people_have_settled_enough_and_says_so(bench, stub, caplog, monkeypatch):
+    monkeypatch.setattr(annotation, "get_run_logger", lambda: logging.getLogger("run"))  # a run's logger is Prefect's
+    bench.change(models=FEW)
+    bench.arrive(1, "Fine.")
+    assert bench.freeze("few") == 0
+    assert "few waits: 0 examples settled by people, 3 needed" in caplog.text
+    assert versions.fn(bench.run()) == {}
+    assert needs_pool.fn(bench.run(), bench.run().curation.models[0])
+
+
+def test_a_pool_is_frozen_once_from_training_items_that_people_settled(bench, stub):
+    bench.change(models=FEW)
+    settle(bench, *(f"Review number {n}" for n in range(30)))
+    size = bench.freeze("few")
+    training = bench.sql("select item_id from split where split = 'train' order by item_id")
+    assert bench.sql("select item_id from shot order by item_id") == training and size == len(training)
+
+    before = versions.fn(bench.run())
+    settle(bench, *(f"Later review {n}" for n in range(30)), name="later")
+    assert bench.freeze("few") == size
+    assert (versions.fn(bench.run()), bench.sql("select count(*) from shot")) == (before, [(size,)])
+
+
+def test_a_greater_pool_number_freezes_a_new_one_and_begins_a_version(bench, stub):
+    bench.change(models=FEW)
+    settle(bench, *(f"Review number {n}" for n in range(12)))
+    bench.freeze("few")
+    before = versions.fn(bench.run())
+    settle(bench, *(f"Later review {n}" for n in range(12)), name="later")
+    bench.change(models=[FEW[0].replace("shots: 3", "shots: 3, pool: 2")])
+    assert needs_pool.fn(bench.run(), bench.run().curation.models[0])
+    bench.freeze("few")
+    assert versions.fn(bench.run()) != before
+
+
+def test_an_example_whose_label_is_gone_is_not_shown(bench, stub):
+    bench.change(models=FEW)
+    settle(bench, *(f"Review number {n}" for n in range(12)))
+    bench.freeze("few")
+    bench.change(labels={"great": "Happy.", "bad": "Unhappy."})
+    assert versions.fn(bench.run()) == {}
+
+
+installed = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in (*minilm.ENGINE, minilm.WEIGHTS)),
+    reason="examples are chosen with the embedded model, which is not installed",
+)
+
+
+@installed
+def test_an_item_is_never_shown_its_own_group_or_its_near_duplicates(bench, stub):
+    bench.change(models=FEW, extra="splits: {train: 1, validation: 0, test: 0}")
+    settle(
+        bench,
+        *(f"{word} was the word of the evening" for word in ("Cold", "Loud", "Dear", "Kind")),
+        group="one",
+        name="g",
+    )
+    settle(bench, *(f"We came {n} times and liked dish {n * n} best of all" for n in range(12)), name="free")
+    twin = "The soup of the day was cold and the bread was old and the waiter forgot us"
+    settle(bench, twin + ".", name="twin")
+    bench.arrive("asked", twin + "!")
+    bench.arrive("asked too", "Cheap was the word of the evening", group="one")
+    assert bench.freeze("few") == 17
+    bench.label("few")
+    shown = {asked(body["messages"][-1]): list(map(asked, body["messages"][1:-1:2])) for body in stub.bodies}
+    assert len(shown) == 19 and all(len(shots) == 3 for shots in shown.values())
+    # the nearest by far would have been its own group, and its own near-duplicate
+    assert not any("word of the evening" in shot for shot in shown["Cheap was the word of the evening"])
+    assert twin + "." not in shown[twin + "!"]
+    assert all(text not in shots for text, shots in shown.items())
+
+
+def asked(message):
+    return json.loads(message["content"])["text"]
+
+
+def test_a_persons_later_label_replaces_an_earlier_one_whatever_the_order_of_arrival(bench):
+    bench.arrive(1, "Fine.", "Awful.")
+    bench.people("a", "Fine. ann bad 2026-11-02T00:00:00Z", "Awful. ann bad 2026-11-02T00:00:00Z")
+    bench.people("b", "Fine. ann good 2026-11-01T00:00:00Z", "Awful. ann - 2026-11-03T00:00:00Z")
+    # Fine.: good on the 1st, bad on the 2nd; Awful.: withdrawn on the 3rd
+    assert known(bench.run()).sql("select annotator_id, label from vote").fetchall() == [("ann", "bad")]
