@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Coroutine, Iterable
 
-from prefect import flow
+from prefect import flow, get_run_logger
 
 from schemas.curation import LLMAnnotator
 from schemas.run import Run
@@ -61,6 +61,9 @@ async def _label(run: Run, model: LLMAnnotator, version: str) -> Usage:
     for start in range(0, len(item_ids), size):
         taken = await label_items(run, model, version, item_ids[start : start + size])
         usage += taken
+        done = min(start + size, len(item_ids))
+        progress = {"done": done, "total": len(item_ids)}
+        get_run_logger().info("%s: %d of %d items", model.name, done, len(item_ids), extra=progress)
         if taken.failed >= taken.calls > 0:  # the endpoint is down: the next run asks for what is missing
             return usage + Usage(failed=max(0, len(item_ids) - start - size))
     return usage

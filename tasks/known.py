@@ -18,7 +18,8 @@ def known(run: Run, versions: dict[str, str] | None = None) -> duckdb.DuckDBPyCo
     """
     connection = Store(run.store).connect(run.as_of)
     connection.execute("set variable labels_until = $until", {"until": run.as_of if run.labels == "then" else date.max})
-    connection.execute("set variable versions = $versions::varchar[]", {"versions": sorted((versions or {}).values())})
+    present = sorted(f"{annotator} {version}" for annotator, version in (versions or {}).items())
+    connection.execute("set variable versions = $versions::varchar[]", {"versions": present})
     for view in _VIEWS:
         connection.execute(f"create view {view} as {query(view)}")
     return connection

@@ -361,7 +361,7 @@ def test_no_more_calls_are_out_at_once_than_the_curation_says(bench, stub):
     bench.change(models=["{name: zero, kind: llm, model: m, concurrency: 3}"])
     bench.arrive(1, *(f"Review number {n}" for n in range(20)))
     bench.label()
-    assert stub.most_at_once == 3
+    assert 1 < stub.most_at_once <= 3
 
 
 def test_a_missing_guideline_stops_the_run_in_words(bench, stub):

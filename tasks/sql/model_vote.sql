@@ -18,4 +18,4 @@ join known_item using (item_id)
 
 where
     annotation.annotator_kind = 'llm'
-    and list_contains(getvariable('versions'), annotation.annotator_version)
+    and list_contains(getvariable('versions'), annotation.annotator_id || ' ' || annotation.annotator_version)
