@@ -1,14 +1,13 @@
 """The line over a range of logical dates: each that is missing or has changed is made, the others stay."""
 
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 from prefect import flow
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
-from flows.curate import curate
+from flows.curate import curate, folder_name
 from schemas.curation import find, load
 from schemas.errors import RequestError
 from schemas.run import Labels
@@ -20,7 +19,7 @@ WORST_LAST = ("unchanged", "published", "budget_stop", "refused", "source_refuse
 def _name() -> str:
     """Return the name of a backfill: its curation and its dates."""
     given = flow_run.parameters
-    return f"{Path(given['curation']).resolve().parent.name} {given['start']} to {given['end']}"
+    return f"{folder_name(given['curation'])} {given['start']} to {given['end']}"
 
 
 @flow(name="backfill", flow_run_name=_name, persist_result=False)
@@ -39,7 +38,10 @@ async def backfill(
             summaries.append({"as_of": str(day), "status": "budget_stop", "release": None})
             break
         state = await curate(curation, day, labels, home, return_state=True)
-        summaries.append(await state.aresult())
+        summary = await state.aresult(raise_on_failure=False)  # a refusal has a summary too
+        if isinstance(summary, BaseException):
+            raise summary
+        summaries.append(summary)
     status = max((summary["status"] for summary in summaries), key=WORST_LAST.index)
     result = {"status": status, "labels": labels, "usd": spent(summaries), "dates": summaries}
     if status in ("unchanged", "published"):

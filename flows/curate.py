@@ -15,7 +15,7 @@ from flows.adjudicate import adjudicate
 from flows.annotate import annotate
 from flows.ingest import ingest
 from flows.release import release
-from schemas.errors import AssayError, SourceRefused
+from schemas.errors import SourceRefused
 from schemas.run import Labels, Run, started
 from tasks.annotation import Usage
 from tasks.artifact import show
@@ -26,7 +26,13 @@ from tasks.run import begin, finish, totals
 def _name() -> str:
     """Return the name of a run of the line: its curation and its date."""
     given = flow_run.parameters
-    return f"{Path(given['curation']).resolve().parent.name} {given['as_of'] or datetime.now(UTC).date()}"
+    return f"{folder_name(given['curation'])} {given['as_of'] or datetime.now(UTC).date()}"
+
+
+def folder_name(curation: str) -> str:
+    """Return the name of the folder a curation stands in, given that folder or its YAML file."""
+    place = Path(curation).resolve()
+    return (place if place.is_dir() else place.parent).name
 
 
 @flow(name="curate", flow_run_name=_name, persist_result=False)
@@ -41,7 +47,7 @@ async def curate(curation: str, as_of: date | None = None, labels: Labels = "the
         summary, evidence = await _line(run, seconds)
     except SourceRefused as refusal:
         summary, evidence = ended(run, {"status": "source_refused", "release": None, "error": str(refusal)}, {}), None
-    except AssayError:
+    except Exception:
         finish(run, {"status": "failed", "release": None})
         raise
     took = round((datetime.now(UTC) - run.started_at).total_seconds(), 3)
@@ -55,11 +61,7 @@ async def _line(run: Run, seconds: dict[str, float]) -> tuple[dict[str, Any], di
     """Return the summary of the line and its evidence, where there is any."""
     read = await timed(seconds, "ingest", ingest(run))
     versions, tables, usages = await timed(seconds, "annotate", annotate(run))
-    content = identify(run, versions)
-    outcome = recall(run, content)
-    if outcome is None:
-        await timed(seconds, "adjudicate", adjudicate(run, versions))
-        outcome = await timed(seconds, "release", release(run, versions, content))
+    content, outcome = await _made(run, versions, seconds)
     summary = ended(run, outcome, versions, usages) | {"content_id": content}
     summary["documents"] |= {"new": read.read, "reasons": read.reasons}
     summary["labels"] = {"read": tables.read, "new": tables.accepted, "duplicate": tables.duplicate,
@@ -68,6 +70,17 @@ async def _line(run: Run, seconds: dict[str, float]) -> tuple[dict[str, Any], di
         return summary, None
     evidence = json.loads(evidence_file(run, content).read_text(encoding="utf-8"))
     return summary | figures(evidence), evidence
+
+
+async def _made(run: Run, versions: dict[str, str], seconds: dict[str, float]) -> tuple[str, dict[str, Any]]:
+    """Return the content as of the run and how it ended; made anew where another run adds facts meanwhile."""
+    while True:
+        content = identify(run, versions)
+        if ended := recall(run, content):
+            return content, ended
+        await timed(seconds, "adjudicate", adjudicate(run, versions))
+        if ended := await timed(seconds, "release", release(run, versions, content)):
+            return content, ended
 
 
 async def timed(seconds: dict[str, float], leg: str, work: Awaitable[Any]) -> Any:

@@ -13,8 +13,11 @@ from tasks.release import alone, publish, recall, record, reduce_staged, stage_f
 
 
 @flow(name="release", flow_run_name="release", validate_parameters=False)
-async def release(run: Run, versions: dict[str, str], content: str) -> dict[str, Any]:
-    """Return {status, release} of a content: published, refused, or unchanged where it was made meanwhile."""
+async def release(run: Run, versions: dict[str, str], content: str) -> dict[str, Any] | None:
+    """Return {status, release} of a content: published, refused, or unchanged where another run made it meanwhile.
+
+    None where facts arrived meanwhile, so that it is no longer the content as of the run.
+    """
     choose_examples(run)
     with alone(run.releases):
         if ended := recall(run, content):
@@ -22,6 +25,8 @@ async def release(run: Run, versions: dict[str, str], content: str) -> dict[str,
         stage_files(run)
         verdict = judge(reduce_staged(run, versions), suites(run.curation))
         evidence = record(run, versions, content, verdict)
+        if evidence is None:
+            return None
         keep_latest(run)
         if not verdict["passed"]:
             return {"status": "refused", "release": None}

@@ -8,6 +8,7 @@ from schemas.curation import Clean, Source
 from schemas.errors import SourceRefused
 from schemas.run import Run
 from tasks.source import File, Intake, Record, Rejected, find, instant, intake, name
+from tasks.source.intake import present
 from tasks.source.values import checked
 from tasks.sql import relation
 from tasks.stage import stage
@@ -39,7 +40,8 @@ def _trust(run: Run, source: Source) -> None:
     """
     connection, limit = Store(run.store).connect(run.as_of), source.trust.max_quarantined_share
     paths = [file.path for file in find(run.folder, source.path)]
-    for day, read, quarantined in relation(connection, "source_health", paths=paths).fetchall():
+    file_ids = present(run, "document", source.path)
+    for day, read, quarantined in relation(connection, "source_health", file_ids=file_ids).fetchall():
         if quarantined > limit * read:
             reasons = relation(connection, "source_fault", paths=paths, day=day).fetchall()
             raise SourceRefused(
@@ -85,7 +87,7 @@ class Parser:
         rest = {key: value for key, value in given.items() if key not in named}
         if not rest:
             return None
-        extra = checked(canonical(rest | {}), "extra")
+        extra = checked(canonical(rest), "extra")
         if len(extra) > MAX_EXTRA_CHARS:
             raise Rejected("too_large", f"fields the curation does not name: at most {MAX_EXTRA_CHARS:,} characters")
         return extra
@@ -99,7 +101,7 @@ def _required(given: dict[str, Any], field: str) -> Any:
 
 def _text(value: Any, field: str) -> str:
     if value is None:
-        raise Rejected("missing_field" if value is None else "bad_type", f"`{field}`")
+        raise Rejected("missing_field", f"`{field}`")
     if not isinstance(value, str):
         raise Rejected("bad_type", f"`{field}`: a text expected")
     return checked(value, field)
@@ -138,7 +140,8 @@ class Writer:
             item_id, *origin = stored[row["document_id"]]
             if item_id != row["item_id"]:
                 refused.append((record, Rejected("id_conflict", "the id already names another text")))
-            accepted += origin == [row["path"], row["position"]]
+            else:
+                accepted += origin == [row["path"], row["position"]]
         return accepted, refused
 
     def _stored(self, document_ids: list[str]) -> dict[str, tuple[str, str, int]]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from schemas.row import Row
 from schemas.run import Run
-from tasks.store.tables import arrow
+from tasks.store.tables import Store, arrow
 
 ABANDONED_AFTER_S = 86_400
 
@@ -42,11 +42,18 @@ def see(run: Run, connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 
 def keep_latest(run: Run) -> None:
-    """Keep the run's consensus for `assay sql` to read, and let the rest of its drafts go: they hold texts."""
+    """Keep the run's consensus for `assay sql` to read, unless a later date has been judged: a backfill is no news."""
+    judged = Store(run.store).connect().sql("select max(as_of) from ledger where kind = 'verdict'").fetchone()[0]
+    if judged and judged > run.as_of:
+        return
     latest = run.store / "derived" / "latest"
     latest.mkdir(exist_ok=True, mode=0o700)
     os.replace(_place(run, "consensus"), latest / "consensus.parquet")
-    shutil.rmtree(run.drafts)
+
+
+def discard(run: Run) -> None:
+    """Remove the run's drafts: they hold texts."""
+    shutil.rmtree(run.drafts, ignore_errors=True)
 
 
 def sweep(store: Path) -> None:

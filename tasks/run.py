@@ -4,8 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from schemas.errors import AssayError
 from schemas.run import Run
-from tasks.draft import sweep
+from tasks.draft import discard, sweep
 from tasks.known import known
 from tasks.sql import relation
 from tasks.stage import stage
@@ -21,7 +22,8 @@ def begin(run: Run) -> None:
 
 @stage
 def finish(run: Run, summary: dict[str, Any]) -> None:
-    """Write down how the run ended, and its summary."""
+    """Write down how the run ended, and its summary; its drafts go."""
+    discard(run)
     _record(
         run,
         "ended",
@@ -44,7 +46,10 @@ def _record(run: Run, event: str, at: datetime, **columns: Any) -> None:
         "summary": None,
         "recorded_at": at,
     }
-    Store(run.store).merge("run", [row | columns])
+    try:
+        Store(run.store).merge("run", [row | columns])
+    except OSError as error:
+        raise AssayError(f"{run.store}: cannot be written ({error.strerror or error})") from None
 
 
 @stage

@@ -21,7 +21,9 @@ def test_help_lists_the_commands_there_are(capsys):
     assert re.findall(r"^    (\w+)\b", capsys.readouterr().out, re.M) == COMMANDS
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["measure", "labels.csv"], ["aggregate", "labels.csv", "-o", "out.csv"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["measure", "labels.csv"], ["aggregate", "labels.csv", "-o", "out.csv"]]
+)
 def test_help_and_file_commands_start_without_what_takes_seconds(arguments, tmp_path):
     (tmp_path / "labels.csv").write_text("item_id,annotator_id,label\nX,A,yes\nX,B,yes\nY,A,no\nY,B,yes\n")
     heavy = ("prefect", "great_expectations", "polars", "pandas", "pyarrow", "openai")

@@ -15,7 +15,9 @@ from tasks.store import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
 QUERIES = sorted((ROOT / "tasks" / "sql").rglob("*.sql"))
-MODULES = [file for room in ("flows", "tasks", "schemas", "expectations") for file in sorted((ROOT / room).rglob("*.py"))]
+MODULES = [
+    file for room in ("flows", "tasks", "schemas", "expectations") for file in sorted((ROOT / room).rglob("*.py"))
+]
 
 
 def test_imports_go_only_where_the_design_allows():

@@ -71,7 +71,8 @@ def _observed(result: Any) -> str:
         return "could not be judged"
     found = result.result or {}
     if "unexpected_count" in found:
-        return f"{found['unexpected_count']:,} of {found['element_count']:,} otherwise"
+        # of an empty frame the count is null
+        return f"{found['unexpected_count'] or 0:,} of {found['element_count'] or 0:,} otherwise"
     value = found.get("observed_value")
     return "nothing" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from prefect import get_run_logger
 
@@ -18,7 +19,7 @@ from tasks.release import ledger
 from tasks.release.content import content_id
 from tasks.release.evidence import evidence
 from tasks.release.frames import reduce
-from tasks.release.manifest import MANIFEST, as_json, croissant, digest, listed, write
+from tasks.release.manifest import MANIFEST, as_json, croissant, digest, listed, sync, write
 from tasks.release.shapes import SPLITS, messages, table
 from tasks.report import card, report
 from tasks.stage import stage
@@ -44,7 +45,7 @@ def recall(run: Run, content: str) -> dict[str, Any] | None:
     if not len(known(run).table("known_item")):
         return {"status": "unchanged", "release": None}
     verdict = ledger.verdict_of(run, content)
-    if verdict and not verdict["passed"]:
+    if verdict and not verdict["passed"] and evidence_file(run, content).exists():
         return {"status": "refused", "release": None}
     entry = ledger.published_as(run, content)
     if not entry or not (run.releases / entry["release"]).exists():
@@ -68,10 +69,15 @@ def stage_files(run: Run) -> dict[str, int]:
     for split in SPLITS:
         chosen = [row for row in rows if row["split"] == split]
         write(staged / f"{split}.jsonl", "".join(messages(run.curation, text, chosen)))
-        (staged / "data").mkdir(exist_ok=True)
-        pq.write_table(table(chosen), staged / "data" / f"{split}.parquet", compression="zstd")
+        write(staged / "data" / f"{split}.parquet", _parquet(chosen))
         counts[split] = len(chosen)
     return counts
+
+
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table(rows), sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
 
 
 @stage
@@ -81,9 +87,14 @@ def reduce_staged(run: Run, versions: dict[str, str]) -> Path:
 
 
 @stage
-def record(run: Run, versions: dict[str, str], content: str, verdict: dict[str, Any]) -> dict[str, Any]:
-    """Return the evidence of a verdict, which is on disk before anything depends on it."""
+def record(run: Run, versions: dict[str, str], content: str, verdict: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the evidence of a verdict, which is on disk before anything depends on it.
+
+    None where another run added facts since `content` was identified: what was judged is then another content.
+    """
     found = evidence(run, versions) | {"gate": verdict, "content_id": content}
+    if content_id(run, versions) != content:
+        return None
     write(evidence_file(run, content), as_json(found))
     ledger.record_verdict(run, content, verdict)
     return found
@@ -108,7 +119,9 @@ def publish(run: Run, content: str, verdict: dict[str, Any], shown: dict[str, An
             raise AssayError(f"{folder}: not as it was published; move it away, and the next run makes it again")
         shutil.rmtree(staged)
     else:
+        sync(staged)
         os.rename(staged, folder)
+        sync(run.releases)
     ledger.advance(run.releases, claimed.release)
     get_run_logger().info("published %s", claimed.release)
     return {"status": "published", "release": str(folder)}

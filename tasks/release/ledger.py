@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from typing import Any
 
 from schemas.errors import AssayError
 from schemas.run import Run
-from tasks.release.manifest import MANIFEST
+from tasks.release.manifest import MANIFEST, sync, write
 from tasks.store import Store
 
 LATEST = "LATEST"
+_NAME = re.compile(r"\d{4}-\d{2}-\d{2}\.[1-9]\d*")
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,21 @@ def order(release: str) -> tuple[str, int]:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time write into a folder of releases; the system lets go of the lock when a process dies."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def alone(folder: Path, lock: str = ".lock") -> Iterator[None]:
+    """Let one process at a time write into a folder of releases; the system lets go of the lock when a process dies.
+
+    Raise AssayError where the folder cannot be written, or the disk is full.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / lock).open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        place = error.filename or folder
+        raise AssayError(
+            f"{place}: cannot be written ({error.strerror or error}); make room or give leave, and run again: what was done is kept"
+        ) from None
 
 
 def entries(run: Run, kind: str) -> list[dict[str, Any]]:
@@ -75,27 +86,37 @@ def record_verdict(run: Run, content_id: str, verdict: dict[str, Any]) -> None:
 
 
 def claim(run: Run, content_id: str) -> Claim:
-    """Return the name of a content: the one it has, else the next of the run's date."""
-    claims, here = entries(run, "claim"), on_disk(run.releases)
-    for entry in claims:
-        if entry["content_id"] == content_id:
-            return Claim(entry["release"], entry["parent"], entry["as_of"])
-    same = next((manifest for manifest in here.values() if manifest["content_id"] == content_id), None)
-    if same:  # published from another store, or from one that was lost
-        name, parent = same["release"], same["parent"]
-    else:
-        name = _next({entry["release"] for entry in claims} | here.keys(), run.as_of)
-        published = {entry["release"] for entry in entries(run, "published")} | here.keys()
-        parent = max((other for other in published if order(other) < order(name)), key=order, default=None)
-    as_of = date.fromisoformat(order(name)[0])
-    _record(run, "claim", name, content_id=content_id, release=name, parent=parent, as_of=as_of)
+    """Return the name of a content: the one it has, here or in the ledger, else the next of the run's date."""
+    here, claims, published = on_disk(run.releases), entries(run, "claim"), entries(run, "published")
+    # What stands here counts first: it was published from another store, or from one that was lost.
+    for named in [*here.values(), *published, *claims]:
+        name = named["release"]
+        is_taken = name in here and here[name]["content_id"] != content_id  # by another store, after this one's claim
+        if named["content_id"] == content_id and not is_taken:
+            return Claim(name, named["parent"], _date(name))
+    name = _next({entry["release"] for entry in claims} | here.keys(), run.as_of)
+    earlier = {entry["release"] for entry in published} | here.keys()
+    parent = max((other for other in earlier if order(other) < order(name)), key=order, default=None)
+    _record(run, "claim", name, content_id=content_id, release=name, parent=parent, as_of=_date(name))
     return claim(run, content_id)  # as it stands: another run may have been first
 
 
 def on_disk(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the manifest of each release in a folder, by its name."""
-    manifests = sorted(folder.glob(f"*/{MANIFEST}"))
-    return {place.parent.name: json.loads(place.read_bytes()) for place in manifests if place.parent.name[0] != "."}
+    """Return the manifest of each release in a folder, by its name; what was moved aside has another name."""
+    places = sorted(place for place in folder.glob(f"*/{MANIFEST}") if _NAME.fullmatch(place.parent.name))
+    return {place.parent.name: _manifest(place) for place in places}
+
+
+def _manifest(place: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(place.read_bytes())
+        return {key: manifest[key] for key in ("release", "parent", "content_id")}
+    except (ValueError, TypeError, KeyError):
+        raise AssayError(f"{place}: is no manifest; move the folder away, and run again") from None
+
+
+def _date(name: str) -> date:
+    return date.fromisoformat(order(name)[0])
 
 
 def _next(taken: set[str], as_of: date) -> str:
@@ -129,11 +150,10 @@ def current(folder: Path) -> str | None:
 
 def advance(folder: Path, release: str) -> None:
     """Make a release the current one, if it is later than the one that is."""
-    before = current(folder)
-    if before is None or order(release) > order(before):
-        draft = folder / f".{LATEST}"
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(release + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, folder / LATEST)
+    with alone(folder, f".{LATEST}.lock"):  # else a slower run could put an earlier name back
+        before = current(folder)
+        if before is None or order(release) > order(before):
+            draft = folder / f".{LATEST}"
+            write(draft, release + "\n")
+            os.replace(draft, folder / LATEST)
+            sync(folder)

@@ -18,6 +18,15 @@ def write(place: Path, content: str | bytes) -> None:
         os.fsync(file.fileno())
 
 
+def sync(folder: Path) -> None:
+    """Wait until the disk has a folder's list of files: without it a loss of power could undo a rename."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def as_json(value: Any) -> str:
     """Return JSON for people to read, keys in the order given."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
@@ -49,7 +58,8 @@ def croissant(evidence: dict[str, Any], files: list[dict[str, Any]]) -> dict[str
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": evidence["curation"],
         "description": evidence["description"] or f"Examples published by the curation {evidence['curation']}.",
-        "version": evidence["release"],
+        "identifier": evidence["release"],
+        "version": _semantic(evidence["release"]),
         "datePublished": evidence["as_of"],
         **({"license": evidence["license"]} if evidence["license"] else {}),
         **({"citeAs": evidence["attribution"]} if evidence["attribution"] else {}),
@@ -78,11 +88,19 @@ def croissant(evidence: dict[str, Any], files: list[dict[str, Any]]) -> dict[str
     }
 
 
+def _semantic(release: str) -> str:
+    """Return a release's name as the three numbers without leading zeros that Croissant asks for: 2026-01-09.2 is 2026.109.2."""
+    day, number = release.split(".")
+    year, month, of_month = map(int, day.split("-"))
+    return f"{year}.{100 * month + of_month}.{number}"
+
+
 def _agreement(evidence: dict[str, Any]) -> str:
     alpha = evidence["agreement"]["krippendorff_alpha"]
     if alpha["value"] is None:
         return f"Krippendorff's alpha among people is undefined: {alpha['reason']}"
-    return f"Krippendorff's alpha among people {alpha['value']:.3f} (95 %: {alpha['low']:.3f} to {alpha['high']:.3f})"
+    interval = "" if alpha["low"] is None else f" (95 %: {alpha['low']:.3f} to {alpha['high']:.3f})"
+    return f"Krippendorff's alpha among people {alpha['value']:.3f}{interval}"
 
 
 def _record_set(split: str, path: str) -> dict[str, Any]:
@@ -116,6 +134,8 @@ _CONTEXT = {
     "data": {"@id": "cr:data", "@type": "@json"},
     "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
     "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
     "extract": "cr:extract",
     "field": "cr:field",
     "fileObject": "cr:fileObject",
@@ -135,6 +155,7 @@ _CONTEXT = {
     "regex": "cr:regex",
     "repeated": "cr:repeated",
     "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
     "sc": "https://schema.org/",
     "separator": "cr:separator",
     "source": "cr:source",

@@ -20,6 +20,7 @@ from schemas.errors import SourceRefused
 
 AS_OF = "{as_of}"
 _DATE_GLOB = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+_GLOB = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
 _BROKEN = (EOFError, gzip.BadGzipFile, zlib.error, pa.ArrowInvalid, OSError)
 
 
@@ -28,7 +29,7 @@ class File:
     """One file of a source."""
 
     path: str
-    """Relative to the curation, the same on every machine."""
+    """Relative to the curation, the same on every machine; bytes that are no UTF-8 are escaped."""
     place: Path
     """Where it stands on this machine."""
     available_on: date | None
@@ -46,7 +47,10 @@ class File:
 
     def has_changed(self) -> bool:
         """Return whether it is no longer as it was found."""
-        now = self.place.stat()
+        try:
+            now = self.place.stat()
+        except OSError:  # gone since
+            return True
         return (now.st_size, now.st_mtime_ns) != (self.bytes, self.modified_ns)
 
 
@@ -71,7 +75,8 @@ def _is_regular(place: Path) -> bool:
 def _file(folder: Path, name: str, pattern: str) -> File:
     place = folder / name
     state = place.stat()
-    return File(Path(name).as_posix(), place, _date(name, pattern), state.st_size, state.st_mtime_ns)
+    path = os.fsencode(Path(name).as_posix()).decode("utf-8", "backslashreplace")
+    return File(path, place, _date(name, pattern), state.st_size, state.st_mtime_ns)
 
 
 def _date(name: str, pattern: str) -> date | None:
@@ -79,7 +84,7 @@ def _date(name: str, pattern: str) -> date | None:
         return None
     before, after = pattern.split(AS_OF)
     shape = f"{_as_regex(before)}(\\d{{4}}-\\d{{2}}-\\d{{2}}){_as_regex(after)}"
-    found = re.fullmatch(shape, name.replace(os.sep, "/"))
+    found = re.fullmatch(shape, name.replace(os.sep, "/"), re.DOTALL)
     try:
         return date.fromisoformat(found[1])
     except (TypeError, ValueError):
@@ -87,7 +92,14 @@ def _date(name: str, pattern: str) -> date | None:
 
 
 def _as_regex(pattern: str) -> str:
-    return re.escape(pattern).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+    tokens = re.split(r"(\*\*/|\*|\?|\[!?\]?[^\]]*\])", pattern)
+    return "".join(_GLOB.get(token) or _as_class(token) for token in tokens)
+
+
+def _as_class(token: str) -> str:
+    if not re.fullmatch(r"\[.+\]", token, re.DOTALL):
+        return re.escape(token)
+    return "[^/]"  # which characters it may be, the glob has seen to
 
 
 @contextmanager

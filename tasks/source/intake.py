@@ -1,17 +1,19 @@
 """An intake: the files a pattern names, each read once per version, every record accounted for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
+
+import duckdb
 
 from schemas.errors import SourceRefused
 from schemas.run import Run
 from tasks.source.files import File, find
 from tasks.source.records import Record, Rejected, read
-from tasks.store import Ids, Store
+from tasks.store import KEYS, Ids, Store
+from tasks.text import canonical
 
-CHUNK = 20_000
+CHUNK, CHUNK_BYTES = 20_000, 32_000_000  # whichever is reached first; records are held as bytes and as fields
 Row = dict[str, Any]
 
 
@@ -56,35 +58,91 @@ def intake(
     """
     total = Intake()
     for file in unread(run, noun, pattern, only_dated):
-        total.add(_read_file(run, noun, file, format, parse, write))
+        total.add(_read_file(run, noun, file, pattern, format, parse, write))
     return total
 
 
 def unread(run: Run, noun: str, pattern: str, only_dated: bool = True) -> Iterator[File]:
-    """Yield the files of a pattern that the store has not read in their present version."""
+    """Yield the files of a pattern that were not read in their present version, as the curation now has them read.
+
+    Raise SourceRefused for one that cannot be opened, once all the others are yielded.
+    """
     connection = Store(run.store).connect()
-    known = set(
-        connection.sql("select path, bytes, modified_ns from file where noun = $noun", params={"noun": noun}).fetchall()
-    )
-    digests = set(connection.sql("select path, sha256 from file where noun = $noun", params={"noun": noun}).fetchall())
+    known, refusal = {file_id for (file_id,) in connection.sql("select file_id from file").fetchall()}, None
+    digests = _digests(connection, noun)
     for file in find(run.folder, pattern):
-        is_later = only_dated and file.available_on is not None and file.available_on > run.as_of
-        if is_later or (file.path, file.bytes, file.modified_ns) in known:
+        if only_dated and file.available_on is not None and file.available_on > run.as_of:
             continue
-        if (file.path, file.digest()) not in digests:
+        try:
+            digest = digests.get((file.path, file.bytes, file.modified_ns)) or file.digest()
+        except SourceRefused as error:
+            refusal = refusal or error
+            continue
+        if file_id(run, noun, pattern, file.path, digest) not in known:
             yield file
+    if refusal:
+        raise refusal
 
 
-def _read_file(run: Run, noun: str, file: File, format: str | None, parse: Callable, write: Callable) -> Intake:
+def present(run: Run, noun: str, pattern: str) -> list[str]:
+    """Return the ids of the files of a pattern that stand there now and have been read."""
+    digests = _digests(Store(run.store).connect(), noun)
+    found = ((file.path, digests.get((file.path, file.bytes, file.modified_ns))) for file in find(run.folder, pattern))
+    return [file_id(run, noun, pattern, path, digest) for path, digest in found if digest]
+
+
+def file_id(run: Run, noun: str, pattern: str, path: str, digest: str) -> str:
+    """Return the id of a version of a file, read as the curation says; another way of reading it is another id."""
+    curation = run.curation
+    if noun == "document":
+        limits = [curation.clean.min_chars, curation.clean.max_chars]
+        told = [[source.fields.model_dump(), source.format] for source in curation.sources if source.path == pattern]
+    else:
+        limits = list(curation.labels.values)
+        told = [annotator.fields.model_dump() for annotator in curation.people if annotator.path == pattern]
+    return Ids(curation.name).id("file", noun, path, digest, canonical({"limits": limits, "told": told}))
+
+
+def _digests(connection: duckdb.DuckDBPyConnection, noun: str) -> dict[tuple[str, int, int], str]:
+    """Return the sha256 of each file read, by path, size and time: one that has all three is not opened again."""
+    rows = connection.sql("select path, bytes, modified_ns, sha256 from file where noun = $noun", params={"noun": noun})
+    return {tuple(seen): digest for *seen, digest in rows.fetchall()}
+
+
+def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    chunk, size = [], 0
+    for record in records:
+        chunk.append(record)
+        size += len(record.raw)
+        if len(chunk) == CHUNK or size > CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _before(run: Run, noun: str, file: File) -> set[tuple[str, int]]:
+    """Return key and position of what earlier versions of the file brought: this version does not bring it anew."""
+    connection, path = Store(run.store).connect(), {"path": file.path}
+    version = "select max(recorded_at) from file where noun = $noun and path = $path"
+    (last,) = connection.sql(version, params=path | {"noun": noun}).fetchone()
+    if last is None:
+        return set()
+    rows = f"select {KEYS[noun]}, position from {noun} where path = $path and recorded_at <= $last"
+    return set(connection.sql(rows, params=path | {"last": last}).fetchall())
+
+
+def _read_file(
+    run: Run, noun: str, file: File, pattern: str, format: str | None, parse: Callable, write: Callable
+) -> Intake:
     store, ids, counts = Store(run.store), Ids(run.curation.name), Intake(files=1)
-    digest, reading = file.digest(), read(file, format)
+    digest, reading, before = file.digest(), read(file, format), _before(run, noun, file)
     stamp = {
         "available_on": file.available_on or run.started_at.date(),
         "recorded_at": run.started_at,
         "run_id": run.run_id,
     }
-    records = iter(reading)
-    while chunk := list(islice(records, CHUNK)):
+    for chunk in _chunks(reading):
         rows, rejected = [], []
         for record in chunk:
             try:
@@ -93,7 +151,11 @@ def _read_file(run: Run, noun: str, file: File, format: str | None, parse: Calla
                 rows.append((record, parse(record, file) | stamp | {"path": file.path, "position": record.position}))
             except Rejected as reason:
                 rejected.append((record, reason))
-        new, refused = write(rows)
+        stored, refused = write(rows)
+        is_refused = {record.position for record, _ in refused}
+        new = stored - sum(
+            (row[KEYS[noun]], row["position"]) in before for record, row in rows if record.position not in is_refused
+        )
         rejected += refused
         store.merge("quarantine", [_quarantined(ids, noun, file, *pair) | stamp for pair in rejected])
         counts.read += len(chunk)
@@ -107,7 +169,7 @@ def _read_file(run: Run, noun: str, file: File, format: str | None, parse: Calla
     if reading.damage:
         counts.damaged.append(f"{file.path}: {reading.damage}")
     store.merge("file", [{
-        "file_id": ids.id("file", noun, file.path, digest), "noun": noun, "path": file.path, "sha256": digest,
+        "file_id": file_id(run, noun, pattern, file.path, digest), "noun": noun, "path": file.path, "sha256": digest,
         "bytes": file.bytes, "modified_ns": file.modified_ns, "read": counts.read, "accepted": counts.accepted,
         "duplicate": counts.duplicate, "quarantined": counts.quarantined, "damage": reading.damage,
     } | stamp])  # fmt: skip

@@ -1,5 +1,6 @@
 """Values of a record: read strictly, refused with a reason."""
 
+import re
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from tasks.source.records import Rejected
 
 MAX_NAME_CHARS = 512
+_LEAP_SECOND = re.compile(r"(:\d\d:)60(?=[.,Zz+-]|$)")
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -38,14 +40,14 @@ def instant(value: Any, field: str, now: datetime) -> datetime | None:
     moment = value if isinstance(value, datetime) else _parsed(value, field)
     if moment.tzinfo is None:
         raise Rejected("naive_timestamp", f"`{field}`: a time zone expected")
-    moment = moment.astimezone(UTC)
+    # compared before it is moved to UTC, which the first and last hours of the calendar cannot be
     if not _EARLIEST <= moment <= now + timedelta(days=1):
         raise Rejected("bad_timestamp", f"`{field}`: between 1970 and tomorrow expected")
-    return moment
+    return moment.astimezone(UTC)
 
 
 def _parsed(value: Any, field: str) -> datetime:
     try:
-        return datetime.fromisoformat(str(value).replace(":60", ":59"))  # a leap second is the second before it
+        return datetime.fromisoformat(_LEAP_SECOND.sub(r"\g<1>59", str(value)))  # it is the second before it
     except ValueError:
         raise Rejected("bad_timestamp", f"`{field}`: ISO 8601 expected") from None

@@ -2,14 +2,18 @@
 -- grain:  one row per item
 -- reads:  known_item, neighbour, document; as_of
 -- Of two near-duplicates in different splits the later one is the bridge. Where documents of one group made items in
--- different splits, the group belongs to the split of its first item.
+-- different splits, the group belongs to the split of the first item that is its own: a text that two groups share
+-- is the bridge, not the group that had it second.
 with
 
 first_of_group as (
 
     select
         document.group_id,
-        arg_min(known_item.split, (document.available_on, document.item_id)) as split
+        arg_min(
+            known_item.split,
+            (known_item.group_id is distinct from document.group_id, document.available_on, document.item_id)
+        ) as split
 
     from document
 

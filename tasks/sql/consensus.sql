@@ -1,8 +1,22 @@
 -- consensus: how each item was settled, before the queue is drawn.
 -- grain:  one row per item known by the date
--- reads:  known_item, item_entropy (of people's votes), posterior, suggestion
+-- reads:  known_item, vote, item_entropy (of people's votes), posterior, suggestion
+-- A tie is one of votes, or of probabilities: then no label is the most probable.
 -- The order in which statuses are tried is design: people first; without a certificate no model settles anything.
+-- A person who labelled two documents of one item is one person, with two votes.
 with
+
+person as (
+
+    select
+        item_id,
+        count(distinct annotator_id) as people
+
+    from vote
+
+    group by item_id
+
+),
 
 counted as (
 
@@ -11,7 +25,7 @@ counted as (
         posterior.posterior,
         posterior.label,
         posterior.posterior_share,
-        coalesce(item_entropy.annotators, 0)::bigint as people,
+        coalesce(person.people, 0)::bigint as people,
         coalesce(suggestion.models, 0)::bigint as models,
         coalesce(item_entropy.is_tie, false) as is_tie,
         item_entropy.entropy_nats,
@@ -19,6 +33,8 @@ counted as (
         suggestion.entropy_nats as suggestion_entropy_nats
 
     from known_item
+
+    left join person using (item_id)
 
     left join item_entropy using (item_id)
 
@@ -35,7 +51,7 @@ judged as (
         case
             when people = 0 then 'no_labels'
             when people < $min_labels then 'too_few_labels'
-            when is_tie then 'tie'
+            when is_tie or label is null then 'tie'
             when posterior_share < $min_posterior then 'low_posterior'
         end as reason
 

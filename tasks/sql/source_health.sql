@@ -1,4 +1,4 @@
--- source_health: records read and quarantined in the present versions of some files.
+-- source_health: records read and quarantined in some files.
 -- grain:  one row per logical date
 -- reads:  file; as_of
 select
@@ -6,24 +6,12 @@ select
     sum(read)::bigint as read,
     sum(quarantined)::bigint as quarantined
 
-from (
+from file
 
-    select
-        path,
-        available_on,
-        read,
-        quarantined
-
-    from file
-
-    where
-        noun = 'document'
-        and available_on <= getvariable('as_of')
-        and list_contains($paths, path)
-
-    qualify row_number() over (partition by path order by recorded_at desc, file_id) = 1
-
-)
+where
+    noun = 'document'
+    and available_on <= getvariable('as_of')
+    and list_contains($file_ids, file_id)
 
 group by available_on
 

@@ -1,5 +1,8 @@
 """Delta tables of one curation, written by insert-only merges and read through DuckDB."""
 
+import random
+import re
+import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -8,10 +11,11 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable, Field, Schema
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from schemas.annotation import Annotation, Reply, Shot
 from schemas.document import Document, Quarantined, SourceFile
+from schemas.errors import RequestError
 from schemas.item import Item, Neighbour
 from schemas.release import LedgerEntry, RunEvent
 from schemas.row import Row, columns
@@ -32,12 +36,16 @@ TABLES: dict[str, type[Row]] = {
     "run": RunEvent,
 }
 KEYS = {table: next(iter(model.model_fields)) for table, model in TABLES.items()}
+MAX_ATTEMPTS = 100  # of a merge that other writers' commits overtake; each of theirs is progress, so few are needed
+_NO_FOLDER = re.compile(r"[%\\\x00-\x1f\x7f]")  # what the Delta library takes for something else in a path
 
 
 class Store:
     """The facts of one curation, in a folder; every write is a merge that inserts what is not there."""
 
     def __init__(self, folder: Path) -> None:
+        if _NO_FOLDER.search(str(folder)):
+            raise RequestError(f"{str(folder)!r}: the path of a store may hold no %, backslash or control character")
         self.folder = folder
 
     def merge(self, table: str, rows: list[dict[str, Any]] | pl.DataFrame) -> int:
@@ -45,6 +53,14 @@ class Store:
         frame = arrow(TABLES[table], rows)
         if not frame.num_rows:
             return 0
+        for _ in range(MAX_ATTEMPTS - 1):
+            try:
+                return self._merged(table, frame)
+            except CommitFailedError:  # another writer came first: look again at what is there
+                time.sleep(random.uniform(0.0, 0.05))
+        return self._merged(table, frame)
+
+    def _merged(self, table: str, frame: pa.Table) -> int:
         key = KEYS[table]
         merge = self._open_or_create(table).merge(
             frame, predicate=f"t.{key} = s.{key}", source_alias="s", target_alias="t"
@@ -73,9 +89,11 @@ class Store:
 
     def _files(self, table: str) -> list[str]:
         try:
-            return sorted(DeltaTable(self._path(table)).file_uris())
+            added = DeltaTable(self._path(table)).get_add_actions().column("path").to_pylist()
         except TableNotFoundError:
             return []
+        # not the library's own addresses of them, in which a space is %20
+        return sorted(str(self.folder / table / name) for name in added)
 
     def _open_or_create(self, table: str) -> DeltaTable:
         try:

@@ -23,7 +23,7 @@ select
 
         from (
 
-            select arg_max(damage, recorded_at) as damage
+            select arg_max_null(damage, (recorded_at, file_id)) as damage
 
             from file
 

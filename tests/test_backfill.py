@@ -1,0 +1,66 @@
+"""A backfill: the line over a range of dates, each made once, whatever becomes of the others."""
+
+import asyncio
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from flows.backfill import backfill, checked, days
+from schemas.errors import RequestError
+
+START, END = date(2026, 11, 15), date(2026, 11, 17)
+
+
+@pytest.fixture
+def backfilled(harness, tmp_path):
+    """Return a function that backfills the three days of a curation and returns the flow's data."""
+
+    def run(folder, labels="now"):
+        state = asyncio.run(backfill(str(folder), START, END, labels, None, str(tmp_path / "home"), return_state=True))
+        return state.name, state.result(raise_on_failure=False)
+
+    return run
+
+
+def told(result):
+    return [(one["status"], Path(one["release"]).name if one["release"] else None) for one in result["dates"]]
+
+
+def test_a_range_holds_both_its_ends():
+    assert days(START, END) == [date(2026, 11, 15), date(2026, 11, 16), date(2026, 11, 17)]
+
+
+def test_a_range_without_a_date_is_a_wrong_request(twelve, tmp_path):
+    with pytest.raises(RequestError, match="the range is empty"):
+        checked(str(twelve(tmp_path / "a")), END, START, None)
+
+
+@pytest.mark.slow
+def test_every_date_is_made_once_and_the_second_time_there_is_nothing_to_do(backfilled, twelve, tmp_path):
+    folder = twelve(tmp_path / "a")
+    made = [("published", "2026-11-15.1"), ("published", "2026-11-16.1"), ("published", "2026-11-17.1")]
+    name, first = backfilled(folder, "then")
+    assert (name, told(first)) == ("Published", made)
+    name, second = backfilled(folder, "then")
+    assert (name, told(second)) == ("Unchanged", [("unchanged", release) for _, release in made])
+    assert (folder / "releases" / "tiny" / "LATEST").read_text() == "2026-11-17.1\n"
+
+
+def test_a_date_that_is_refused_does_not_keep_the_others_from_being_made(backfilled, twelve, tmp_path):
+    # four items a day: on the 15th there are 4 examples, on the 16th 8
+    folder = twelve(tmp_path / "a", gates="{min_examples: 5}")
+    name, result = backfilled(folder)
+    assert told(result) == [("refused", None), ("published", "2026-11-16.1"), ("published", "2026-11-17.1")]
+    assert (name, result["status"]) == ("Refused", "refused")
+
+
+@pytest.mark.slow
+def test_labels_now_reach_back_and_labels_then_do_not(backfilled, written, tmp_path):
+    # the 15th's item is settled by labels of the 17th
+    folder = written(tmp_path / "a", {"2026-11-15": {"a": "cold soup"}}, {"2026-11-17": ["a ann bad", "a bob bad"]})
+    _, then = backfilled(folder, "then")
+    assert told(then) == [("refused", None), ("refused", None), ("published", "2026-11-17.1")]
+    _, now = backfilled(folder, "now")
+    # with the labels, the 15th and the 16th are made of the same facts as the 17th
+    assert told(now) == [("unchanged", "2026-11-17.1")] * 3
