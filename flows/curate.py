@@ -26,7 +26,12 @@ from tasks.run import begin, finish, totals
 def _name() -> str:
     """Return the name of a run of the line: its curation and its date."""
     given = flow_run.parameters
-    return f"{folder_name(given['curation'])} {given['as_of'] or datetime.now(UTC).date()}"
+    return f"{folder_name(given['curation'])} {given['as_of'] or scheduled_for()}"
+
+
+def scheduled_for() -> date:
+    """Return the date this run was scheduled for, UTC: a nightly that starts late still is that night's."""
+    return (flow_run.scheduled_start_time or datetime.now(UTC)).astimezone(UTC).date()
 
 
 def folder_name(curation: str) -> str:
@@ -37,11 +42,11 @@ def folder_name(curation: str) -> str:
 
 @flow(name="curate", flow_run_name=_name, persist_result=False)
 async def curate(curation: str, as_of: date | None = None, labels: Labels = "then", home: str | None = None) -> State:
-    """Run the line once for a logical date (today, UTC, where none is given).
+    """Run the line once for a logical date (where none is given, the one it was scheduled for: today, UTC).
 
     The state's name says how it ended: Published, Unchanged, Refused or SourceRefused; its data is the summary.
     """
-    run, seconds = started(curation, as_of, labels, home), {}
+    run, seconds = started(curation, as_of or scheduled_for(), labels, home), {}
     begin(run)
     try:
         summary, evidence = await _line(run, seconds)

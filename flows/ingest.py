@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from schemas.errors import SourceRefused
 from schemas.run import Run
 from tasks.document import read_documents
 from tasks.item import find_neighbours, make_items
@@ -12,9 +13,14 @@ from tasks.split import assign_splits
 @flow(name="ingest", flow_run_name="ingest", validate_parameters=False)
 async def ingest(run: Run) -> Intake:
     """Return what the sources brought that was new; raise SourceRefused where one cannot be trusted."""
-    total = Intake()
+    total, refusals = Intake(), []
     for source in run.curation.sources:
-        total.add(read_documents(run, source))
+        try:
+            total.add(read_documents(run, source))
+        except SourceRefused as refusal:  # the others are read all the same
+            refusals.append(str(refusal))
+    if refusals:
+        raise SourceRefused("\n".join(refusals))
     make_items(run)
     find_neighbours(run)
     assign_splits(run)

@@ -42,7 +42,7 @@ class SourceFile(Row):
     """One row per version of a file that was read; `read = accepted + duplicate + quarantined`."""
 
     file_id: str
-    """Keyed hash of noun, path and content."""
+    """Keyed hash of noun, path, content and how the curation reads it."""
     noun: str
     """What the file holds: document or annotation."""
     path: str

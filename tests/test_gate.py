@@ -164,6 +164,7 @@ def test_one_label_only_has_no_alpha_so_a_floor_refuses_and_no_floor_warns(writt
     assert line(folder, "2026-11-17", tmp_path / "home")["status"] == "published"
 
 
+@pytest.mark.slow
 def test_without_any_label_of_a_person_there_is_nothing_to_publish(written, line, tmp_path):
     folder = written(tmp_path / "a", {"2026-11-17": {"d0": "cold soup"}}, {})
     refused = line(folder, "2026-11-17", tmp_path / "home")

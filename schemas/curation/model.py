@@ -339,6 +339,14 @@ class Curation(Settings):
             raise ValueError("at least one is needed")
         return parts
 
+    @field_validator("sources")
+    @classmethod
+    def _have_distinct_paths(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        paths = [source.path for source in sources]
+        if twice := sorted({path for path in paths if paths.count(path) > 1}):
+            raise ValueError(f"two sources read the same files: {', '.join(twice)}")
+        return sources
+
     @field_validator("annotators")
     @classmethod
     def _have_distinct_names(cls, annotators: tuple[Annotator, ...]) -> tuple[Annotator, ...]:

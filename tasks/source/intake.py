@@ -145,12 +145,13 @@ def _read_file(
     for chunk in _chunks(reading):
         rows, rejected = [], []
         for record in chunk:
+            if record.rejected:
+                rejected.append((record, record.rejected))
+                continue
             try:
-                if record.rejected:
-                    raise record.rejected
                 rows.append((record, parse(record, file) | stamp | {"path": file.path, "position": record.position}))
             except Rejected as reason:
-                rejected.append((record, reason))
+                rejected.append((record, reason.bare()))
         stored, refused = write(rows)
         is_refused = {record.position for record, _ in refused}
         new = stored - sum(

@@ -36,6 +36,10 @@ class Rejected(Exception):
         super().__init__(reason)
         self.reason, self.detail = reason, detail
 
+    def bare(self) -> "Rejected":
+        """Return the reason alone: once raised, this one holds on to the text it was raised over."""
+        return Rejected(self.reason, self.detail)
+
 
 _TOO_LARGE = Rejected("too_large", f"at most {MAX_RECORD_BYTES:,} bytes")
 csv.field_size_limit(MAX_RECORD_BYTES)
@@ -162,7 +166,7 @@ def _fill(record: Record, parse: Any) -> None:
     try:
         record.fields = parse(record.raw)
     except Rejected as rejected:
-        record.rejected = rejected
+        record.rejected = rejected.bare()
 
 
 def _decoded(raw: bytes) -> str:
