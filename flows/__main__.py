@@ -138,12 +138,13 @@ def _check(given: argparse.Namespace) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    from flows.plan import plan
-    from flows.plan import story as plan_story
+    if given.dry_run:
+        from flows.plan import plan
+        from flows.plan import story as plan_story
+
+        return _answer(given, plan(given.curation, given.as_of, given.home), plan_story)
     from flows.run import run, story
 
-    if given.dry_run:
-        return _answer(given, plan(given.curation, given.as_of, given.home), plan_story)
     summary, status = run(given.curation, given.as_of, given.home)
     _answer(given, summary, story)
     return status

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from schemas.curation import find, load
 from schemas.errors import AssayError
 
 EXIT = {"published": 0, "unchanged": 0, "refused": 3, "budget_stop": 4, "source_refused": 5}
@@ -18,6 +19,7 @@ _OUR_FOLDERS = {_ROOT / "flows", _ROOT / "tasks", *(folder for folder in (_ROOT 
 
 def run(curation: str, as_of: date | None, home: str | None) -> tuple[dict[str, Any], int]:
     """Return the summary of a run of the line and its exit status."""
+    load(find(curation))  # a mistake in it is told before Prefect takes its seconds to start
     from flows.curate import curate
 
     return _ended(curate(curation, as_of, "then", home, return_state=True))

@@ -17,7 +17,7 @@ class Consensus(Row):
     posterior_share: float | None
     """Probability of the most likely label in that posterior, 0–1."""
     people: int
-    """People's labels counted."""
+    """People who labelled it."""
     models: int
     """Models' labels counted."""
     is_tie: bool

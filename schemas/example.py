@@ -25,7 +25,7 @@ class Example(Row):
     entropy_nats: float
     """Entropy of people's votes, in nats."""
     people: int
-    """People's labels counted."""
+    """People who labelled it."""
     models: int
     """Models' labels counted."""
     group_id: str | None

@@ -22,8 +22,9 @@ def begin(run: Run) -> None:
 
 @stage
 def finish(run: Run, summary: dict[str, Any]) -> None:
-    """Write down how the run ended, and its summary; its drafts go."""
+    """Write down how the run ended, and its summary; its drafts go, and the store is tidied."""
     discard(run)
+    Store(run.store).tidy()
     _record(
         run,
         "ended",

@@ -10,7 +10,7 @@ import pytest
 from deltalake.exceptions import CommitFailedError
 
 from schemas.errors import RequestError
-from tasks.store import KEYS, Ids, Store
+from tasks.store import KEYS, Ids, Store, tables
 from tasks.store.ids import share
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -100,3 +100,16 @@ def test_shares_are_spread_evenly():
     # 10,000 × 0.8 ± 4 standard deviations of √(10,000 × 0.8 × 0.2) = 40
     assert sum(one < 0.8 for one in shares) == pytest.approx(8_000, abs=160)
     assert all(0 <= one < 1 for one in shares)
+
+
+def test_many_small_files_become_few_and_no_row_is_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MAX_FILES", 8)
+    store = Store(tmp_path)
+    for number in range(10):
+        store.merge("split", splits(f"item-{number}"))
+    reader = store.connect()  # opened before, it goes on reading the files it knew
+    store.tidy()
+    assert len(store._files("split")) == 1
+    assert store.merge("split", splits("item-3", "item-10")) == 1
+    for connection, rows in ((reader, 10), (store.connect(), 11)):
+        assert connection.sql("select count(*), count(distinct item_id) from split").fetchall() == [(rows, rows)]

@@ -3,6 +3,7 @@
 import random
 import re
 import time
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ TABLES: dict[str, type[Row]] = {
 }
 KEYS = {table: next(iter(model.model_fields)) for table, model in TABLES.items()}
 MAX_ATTEMPTS = 100  # of a merge that other writers' commits overtake; each of theirs is progress, so few are needed
+MAX_FILES = 64  # of a table: each costs every reader a look
 _NO_FOLDER = re.compile(r"[%\\\x00-\x1f\x7f]")  # what the Delta library takes for something else in a path
 
 
@@ -66,6 +68,15 @@ class Store:
             frame, predicate=f"t.{key} = s.{key}", source_alias="s", target_alias="t"
         )
         return merge.when_not_matched_insert_all().execute()["num_target_rows_inserted"]
+
+    def tidy(self) -> None:
+        """Put the many small files that nights of merges leave into few; rows stay, and readers keep their files a week."""
+        for table in TABLES:
+            if len(self._files(table)) > MAX_FILES:
+                delta = DeltaTable(self._path(table))
+                with suppress(CommitFailedError):  # a writer was faster: the next run tidies
+                    delta.optimize.compact()
+                    delta.vacuum(dry_run=False)
 
     def connect(self, as_of: date | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection with one view per table, as a variable `as_of` for queries, and no way out."""
