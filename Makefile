@@ -40,10 +40,10 @@ demo: $(VENV)/.ready ## real reviews down the whole line, to a published release
 	@$(BIN)/assay run $(DEMO) --as-of $(NIGHT)
 
 test: $(VENV)/.ready-dev ## the tests, a few minutes
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(VENV)/.ready-dev ## the tests, and those that need a server or long
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/.ready-dev ## style and import rules
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --quiet

@@ -151,12 +151,13 @@ def _run(given: argparse.Namespace) -> int:
 
 
 def _backfill(given: argparse.Namespace) -> int:
-    from flows.plan import plan_range
-    from flows.plan import story as plan_story
+    if given.dry_run:
+        from flows.plan import plan_range
+        from flows.plan import story as plan_story
+
+        return _answer(given, plan_range(given.curation, given.start, given.end, given.labels, given.home), plan_story)
     from flows.run import backfill_story, backfilled
 
-    if given.dry_run:
-        return _answer(given, plan_range(given.curation, given.start, given.end, given.labels, given.home), plan_story)
     summary, status = backfilled(given.curation, given.start, given.end, given.labels, given.max_usd, given.home)
     _answer(given, summary, backfill_story)
     return status

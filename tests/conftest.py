@@ -18,6 +18,14 @@ TEXTS = (
 )  # fmt: skip
 
 
+def pytest_collection_modifyitems(items):
+    """Put the tests that need Prefect first and on one worker: its server takes seconds to start, and they are long."""
+    for item in items:
+        if "harness" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("prefect"))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
 @pytest.fixture(scope="session")
 def harness():
     """Let flows run against one temporary Prefect server for the whole session."""
