@@ -27,7 +27,7 @@ class Unknown(LookupError):
 async def app(scope: dict, receive: Callable, send: Callable) -> None:
     """Answer one request; errors go out in OpenAI's shape."""
     if scope["type"] != "http":
-        raise NotImplementedError(scope["type"])
+        raise ValueError("only requests are answered here")
     body = await received(receive)
     try:
         status, answer = 200, await answered(scope["method"], scope["path"], body)
