@@ -1,17 +1,19 @@
 """Frames and suites become a verdict: DuckDB reduced, Great Expectations judges."""
 
 import logging
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger
 
 from tasks.stage import stage
+from tasks.text import canonical
 
 
 @stage
 def judge(frames: Path, suites: list[Any]) -> dict[str, Any]:
-    """Return the verdict on a DuckDB file of frames: {passed, failed, suites: [{suite, checks}]}.
+    """Return the verdict on a DuckDB file of frames: {passed, failed, suites: [{suite, sha256, checks}]}.
 
     Each suite is run over the table of its name. Passed means that no critical expectation failed; one that raises
     has failed.
@@ -26,7 +28,9 @@ def judge(frames: Path, suites: list[Any]) -> dict[str, Any]:
     for suite in judged:
         for check in suite["checks"]:
             if not check["success"]:
-                get_run_logger().warning("%s: not so that %s (%s)", check["severity"], check["what"], check["observed"])
+                get_run_logger().warning(
+                    "%s, does not hold: %s (observed: %s)", check["severity"], check["what"], check["observed"]
+                )
     return {"passed": not failed, "failed": failed, "suites": judged}
 
 
@@ -46,8 +50,19 @@ def _judged(frames: Path, suites: list[Any]) -> list[dict[str, Any]]:
     for suite in suites:
         batch = source.add_table_asset(suite.name, table_name=suite.name).add_batch_definition_whole_table("all")
         result = batch.get_batch().validate(context.suites.add(suite), result_format="BASIC")
-        judged.append({"suite": suite.name, "checks": [_check(one) for one in result.results]})
+        judged.append(
+            {"suite": suite.name, "sha256": _digest(suite), "checks": [_check(one) for one in result.results]}
+        )
     return judged
+
+
+def _digest(suite: Any) -> str:
+    """Return the sha256 of what a suite promises: its expectations with their settings, words and severities."""
+    promises = [
+        [one.type, one.kwargs, one.meta, str(getattr(one.severity, "value", one.severity))]
+        for one in (expectation.configuration for expectation in suite.expectations)
+    ]
+    return sha256(canonical({"promises": promises}).encode()).hexdigest()
 
 
 def _check(result: Any) -> dict[str, Any]:
