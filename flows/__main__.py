@@ -131,10 +131,12 @@ def _init(given: argparse.Namespace) -> None:
     _answer(given, init(Path(given.folder)), story)
 
 
-def _check(given: argparse.Namespace) -> None:
+def _check(given: argparse.Namespace) -> int:
     from flows.check import check, story
 
-    _answer(given, check(given.curation, given.home), story)
+    found = check(given.curation, given.home)
+    _answer(given, found, story)
+    return 5 if any(part["refused"] for part in found["sources"] + found["label_tables"]) else 0
 
 
 def _run(given: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import openai
 
 from flows.plan import planned
-from schemas.curation import LLMAnnotator
+from schemas.curation import HumanAnnotator, LLMAnnotator, Source
 from schemas.errors import RequestError
 from schemas.run import Run, started
 from tasks import document
@@ -26,12 +26,9 @@ def check(curation: str, home: str | None) -> dict[str, Any]:
     run = started(curation, home=home)
     _guidelines(run)
     sources = [
-        _sample(run, "document", source.path, source.format, document.Parser(run, source))
-        for source in run.curation.sources
+        _sample(run, "document", source, source.format, document.Parser(run, source)) for source in run.curation.sources
     ]
-    tables = [
-        _sample(run, "annotation", people.path, None, human.Parser(run, people)) for people in run.curation.people
-    ]
+    tables = [_sample(run, "annotation", people, None, human.Parser(run, people)) for people in run.curation.people]
     models = [asyncio.run(_probe(run, model, sources)) for model in run.curation.models]
     calls = sum(planned(run)["calls"].values()) + len(models) * sum(source["unread_records"] for source in sources)
     is_free = all(model.model == endpoint.EMBEDDED for model in run.curation.models)
@@ -54,21 +51,32 @@ def _guidelines(run: Run) -> None:
         raise RequestError(f"labels.guidelines: {run.curation.labels.guidelines} cannot be read") from None
 
 
-def _sample(run: Run, noun: str, pattern: str, format: str | None, parse: Any) -> dict[str, Any]:
-    """Return what the newest file of a pattern looks like, and how many records the files not read yet hold."""
-    files, example = find(run.folder, pattern), None
-    counts: dict[str, Any] = {"path": pattern, "files": len(files), "sampled": 0, "good": 0, "reasons": {}}
+def _sample(run: Run, noun: str, source: Source | HumanAnnotator, format: str | None, parse: Any) -> dict[str, Any]:
+    """Return what the newest file of a source looks like, and how many records the files not read yet hold."""
+    files, example = find(run.folder, source.path), None
+    counts: dict[str, Any] = {
+        "path": source.path,
+        "files": len(files),
+        "sampled": 0,
+        "good": 0,
+        "reasons": {},
+        "fields": [],
+    }
     for record in islice(read(files[-1], format), SAMPLE) if files else ():
         counts["sampled"] += 1
+        counts["fields"] = counts["fields"] or sorted(record.fields or ())
         try:
             if record.rejected:
                 raise record.rejected
             row = parse(record, files[-1])
             counts["good"], example = counts["good"] + 1, example or row
         except Rejected as reason:
-            counts["reasons"][reason.reason] = counts["reasons"].get(reason.reason, 0) + 1
-    new = sum(1 for file in unread(run, noun, pattern) for _ in read(file, format))
-    return counts | {"unread_records": new, "example": example}
+            said = " ".join(filter(None, (reason.reason, reason.detail)))
+            counts["reasons"][said] = counts["reasons"].get(said, 0) + 1
+    new = sum(1 for file in unread(run, noun, source.path) for _ in read(file, format))
+    bad = counts["sampled"] - counts["good"]
+    refused = bad > source.trust.max_quarantined_share * counts["sampled"] or (noun == "document" and not files)
+    return counts | {"unread_records": new, "example": example, "refused": refused}
 
 
 async def _probe(run: Run, model: LLMAnnotator, sources: list[dict[str, Any]]) -> dict[str, Any]:
@@ -101,10 +109,19 @@ def story(found: dict[str, Any]) -> str:
     lines = [f"{found['curation']}: the curation is valid"]
     for part in found["sources"] + found["label_tables"]:
         bad = ", ".join(f"{count:,} {reason}" for reason, count in part["reasons"].items())
+        if not part["files"]:
+            lines.append(
+                f"  {part['path']}: no file has such a name{', so a run would stop' if part['refused'] else ' yet'}"
+            )
+            continue
         lines.append(
             f"  {part['path']}: {part['files']:,} files, {part['unread_records']:,} records not read yet; of {part['sampled']:,} sampled "
             f"{part['good']:,} are good{'; ' + bad if bad else ''}"
         )
+        if part["refused"]:
+            lines.append(
+                f"    too many are bad, so a run would stop; the fields there are: {', '.join(part['fields'])}"
+            )
     for model in found["models"]:
         said = f"answers, with probabilities from {model['distribution']}" if model["answers"] else "gave no label"
         lines.append(f"  {model['name']} at {model['base_url']}: {said}; {model['latency_ms']:,.0f} ms")

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
@@ -47,6 +47,7 @@ async def curate(curation: str, as_of: date | None = None, labels: Labels = "the
     The state's name says how it ended: Published, Unchanged, Refused or SourceRefused; its data is the summary.
     """
     run, seconds = started(curation, as_of or scheduled_for(), labels, home), {}
+    get_run_logger().info("%s as of %s", run.curation.name, run.as_of)
     begin(run)
     try:
         summary, evidence = await _line(run, seconds)
@@ -69,6 +70,7 @@ async def _line(run: Run, seconds: dict[str, float]) -> tuple[dict[str, Any], di
     content, outcome = await _made(run, versions, seconds)
     summary = ended(run, outcome, versions, usages) | {"content_id": content}
     summary["documents"] |= {"new": read.read, "reasons": read.reasons}
+    summary["annotations"]["new"] += tables.accepted
     summary["labels"] = {"read": tables.read, "new": tables.accepted, "duplicate": tables.duplicate,
                          "quarantined": tables.quarantined, "reasons": tables.reasons}  # fmt: skip
     if not evidence_file(run, content).exists():

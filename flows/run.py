@@ -98,8 +98,8 @@ def story(summary: dict[str, Any]) -> str:
         f"{summary['curation']} as of {summary['as_of']}: {_verdict(summary)}",
         f"  records    {documents['read']:,} read = {documents['accepted']:,} items + {documents['duplicate']:,} duplicates"
         f" + {documents['quarantined']:,} quarantined; {items['new']:,} items new",
-        f"  labels     {annotations['total']:,}, of them {annotations['new']:,} new from models"
-        f"; {annotations['waiting']:,} wait for their document",
+        f"  labels     {annotations['total']:,} count; {annotations['new']:,} new, {annotations['waiting']:,} wait for their "
+        f"document, {annotations['quarantined']:,} quarantined",
         f"  models     {_asked(summary['llm'])}",
     ]
     if "agreement" in summary:
@@ -116,10 +116,14 @@ def _verdict(summary: dict[str, Any]) -> str:
             return "published " + Path(summary["release"]).name
         case "unchanged":
             name = Path(summary["release"]).name if summary["release"] else None
-            return f"nothing changed since {name}" if name else "nothing to do: no item is known by that date"
+            if name:
+                return f"nothing changed since {name}"
+            return "nothing to do: no item is known by that date (a file without {as_of} in its name belongs to the day it was read)"
         case "refused":
-            return "refused by the gate, nothing published\n" + "\n".join(
-                f"  ✗ {what}" for what in summary["gate"]["failed"]
+            failed = "\n".join(f"  ✗ {what}" for what in summary["gate"]["failed"])
+            return (
+                f"refused by the gate, nothing published\n{failed}\n"
+                "  next       bring more or better labels, or change a threshold under `gates`, and run again"
             )
         case "source_refused":
             return summary["error"]
@@ -134,11 +138,10 @@ def _asked(llm: dict[str, Any]) -> str:
 
 def _figures(summary: dict[str, Any]) -> list[str]:
     alpha, consensus, splits = summary["agreement"]["krippendorff_alpha"], summary["consensus"], summary["splits"]
-    known = (
-        f"{alpha['value']:.3f} ({alpha['low']:.3f} to {alpha['high']:.3f})"
-        if alpha["value"] is not None
-        else alpha["reason"]
-    )
+    known = f"undefined: {alpha['reason']}"
+    if alpha["value"] is not None:
+        interval = "" if alpha["low"] is None else f" ({alpha['low']:.3f} to {alpha['high']:.3f})"
+        known = f"{alpha['value']:.3f}{interval}"
     lines = [
         f"  agreement  Krippendorff's alpha among people {known}; mean entropy {summary['entropy']['mean_nats'] or 0:.3f} nats",
         "  consensus  " + ", ".join(f"{count:,} {status}" for status, count in consensus.items()),

@@ -31,7 +31,8 @@ def serve(curations: list[str], port: int, home: str | None) -> int:
     }
     if _answers(port):
         raise RequestError(f"something answers on port {port} already: stop it, or give --port")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stop in (signal.SIGTERM, signal.SIGINT):  # a job in the background is started deaf to SIGINT
+        signal.signal(stop, signal.default_int_handler)
     server = _prefect(environment, "server", "start", "--host", HOST, "--port", str(port))
     processes = [server]
     try:

@@ -1,6 +1,5 @@
 """What the store holds, what the last runs did, what the next would do."""
 
-import json
 from typing import Any
 
 from flows.plan import planned
@@ -58,8 +57,9 @@ def story(found: dict[str, Any]) -> str:
         f"  current release: {found['latest'] or 'none'}",
         f"  records: {documents['read']:,} read = {documents['accepted']:,} items + {documents['duplicate']:,} duplicates"
         f" + {documents['quarantined']:,} quarantined",
-        f"  labels: {annotations['total']:,} ({json.dumps(annotations['by_annotator'])}), {annotations['waiting']:,} wait"
-        " for their document",
+        f"  labels: {annotations['total']:,} count, {annotations['waiting']:,} wait for their document, "
+        f"{annotations['quarantined']:,} quarantined",
+        *(f"    {count:>8,}  {name}" for name, count in annotations["by_annotator"].items()),
         "last runs:",
         *(runs or ["  none"]),
         "the next run:",

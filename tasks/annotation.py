@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from schemas.run import Run
 from tasks.annotator import chat, endpoint, human, prompt, shots
 from tasks.annotator.version import guideline_version, guidelines, version
 from tasks.known import known
-from tasks.source import Intake, intake
+from tasks.source import Intake, intake, trust
 from tasks.sql import relation
 from tasks.stage import stage
 from tasks.store import Ids, Store
@@ -61,6 +62,8 @@ def import_labels(run: Run, annotator: HumanAnnotator) -> Intake:
                           annotator.name, counts.read, counts.accepted, counts.duplicate, counts.quarantined)  # fmt: skip
     for damage in counts.damaged:
         get_run_logger().warning("%s", damage)
+    until = run.as_of if run.labels == "then" else date.max
+    trust(run, "annotation", annotator.path, annotator.trust.max_quarantined_share, until)
     return counts
 
 

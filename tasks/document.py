@@ -7,10 +7,8 @@ from prefect import get_run_logger
 from schemas.curation import Clean, Source
 from schemas.errors import SourceRefused
 from schemas.run import Run
-from tasks.source import File, Intake, Record, Rejected, find, instant, intake, name
-from tasks.source.intake import present
+from tasks.source import File, Intake, Record, Rejected, find, instant, intake, name, trust
 from tasks.source.values import checked
-from tasks.sql import relation
 from tasks.stage import stage
 from tasks.store import Ids, Store
 from tasks.text import canonical, clean
@@ -29,26 +27,8 @@ def read_documents(run: Run, source: Source) -> Intake:
                 source.path, counts.read, counts.accepted, counts.duplicate, counts.quarantined)  # fmt: skip
     for damage in counts.damaged:
         logger.warning("%s", damage)
-    _trust(run, source)
+    trust(run, "document", source.path, source.trust.max_quarantined_share, run.as_of)
     return counts
-
-
-def _trust(run: Run, source: Source) -> None:
-    """Raise SourceRefused where the files of one date hold too many bad records; it stays so until they are mended.
-
-    What counts is what the store knows of the files that are there now, so a second run does not let them pass.
-    """
-    connection, limit = Store(run.store).connect(run.as_of), source.trust.max_quarantined_share
-    paths = [file.path for file in find(run.folder, source.path)]
-    file_ids = present(run, "document", source.path)
-    for day, read, quarantined in relation(connection, "source_health", file_ids=file_ids).fetchall():
-        if quarantined > limit * read:
-            reasons = relation(connection, "source_fault", paths=paths, day=day).fetchall()
-            raise SourceRefused(
-                f"{source.path}, {day}: {quarantined:,} of {read:,} records are in quarantine "
-                f"({', '.join(f'{count:,} {reason}' for reason, count in reasons)}), more than {limit:.0%}: mend the "
-                "files, or raise trust.max_quarantined_share"
-            )
 
 
 class Parser:

@@ -62,7 +62,7 @@ def totals(run: Run, versions: dict[str, str]) -> dict[str, Any]:
     by_annotator = dict(people.aggregate("annotator_id, count(*)").order("annotator_id").fetchall())
     by_annotator |= dict(models.aggregate("annotator_id, count(*)").order("annotator_id").fetchall())
     new = connection.sql("select count(*) from item where run_id = $run", params={"run": run.run_id}).fetchone()[0]
-    waiting = relation(connection, "annotation_count").fetchone()[3]
+    waiting, set_aside = relation(connection, "annotation_count").fetchone()[3:]
     return {
         "documents": {
             "read": read,
@@ -70,6 +70,11 @@ def totals(run: Run, versions: dict[str, str]) -> dict[str, Any]:
             "duplicate": read - accepted - quarantined,
             "quarantined": quarantined,
         },
-        "items": {"total": accepted, "new": new},
-        "annotations": {"total": len(people) + len(models), "by_annotator": by_annotator, "waiting": waiting},
+        "items": {"total": len(connection.table("known_item")), "new": new},
+        "annotations": {
+            "total": len(people) + len(models),
+            "by_annotator": by_annotator,
+            "waiting": waiting,
+            "quarantined": set_aside,
+        },
     }

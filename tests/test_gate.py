@@ -118,7 +118,7 @@ def test_a_promise_that_is_broken_fails_and_is_named(suite, change, what, tmp_pa
 
 def test_an_expectation_that_raises_has_failed(tmp_path):
     found = verdict(tmp_path, "alter table leakage drop column texts_in_two_splits", "leakage")
-    assert found["failed"] == ["leakage: no text stands in two splits"]
+    assert found["failed"] == ["leakage: no text stands in two splits (observed: could not be judged)"]
     assert [check["observed"] for check in found["suites"][0]["checks"] if not check["success"]] == [
         "could not be judged"
     ]
@@ -144,7 +144,7 @@ def test_a_refused_release_leaves_the_one_before_current_and_its_evidence_behind
     assert line(folder, "2026-11-16", home)["status"] == "published"
     twelve(folder, gates="{min_examples: 13}")
     refused = line(folder, "2026-11-17", home)
-    assert refused["failed"] == ["split: there are at least 13 examples"]
+    assert refused["failed"] == ["split: there are at least 13 examples (observed: 12)"]
     assert sorted(place.name for place in (folder / "releases" / "tiny").glob("[!.]*")) == ["2026-11-16.1", "LATEST"]
     assert (folder / "releases" / "tiny" / "LATEST").read_text() == "2026-11-16.1\n"
     assert (home / "tiny" / "evidence" / f"{refused['content']}.json").is_file()
@@ -159,7 +159,9 @@ def test_one_label_only_has_no_alpha_so_a_floor_refuses_and_no_floor_warns(writt
     labels = {"2026-11-17": [f"{item} {who} good" for item in documents["2026-11-17"] for who in ("ann", "bob")]}
     folder = written(tmp_path / "a", documents, labels, gates="{min_alpha: 0.0}")
     refused = line(folder, "2026-11-17", tmp_path / "home")
-    assert refused["failed"] == ["agreement: people agree: alpha is at least 0, at the lower end of its interval"]
+    assert refused["failed"] == [
+        "agreement: people agree: alpha is at least 0, at the lower end of its interval (observed: undefined)"
+    ]
     written(folder, documents, labels)
     assert line(folder, "2026-11-17", tmp_path / "home")["status"] == "published"
 
@@ -168,7 +170,10 @@ def test_one_label_only_has_no_alpha_so_a_floor_refuses_and_no_floor_warns(writt
 def test_without_any_label_of_a_person_there_is_nothing_to_publish(written, line, tmp_path):
     folder = written(tmp_path / "a", {"2026-11-17": {"d0": "cold soup"}}, {})
     refused = line(folder, "2026-11-17", tmp_path / "home")
-    assert refused["failed"] == ["annotation: there are annotations", "split: there are at least 1 examples"]
+    assert refused["failed"] == [
+        "annotation: there are annotations (observed: 0)",
+        "split: there are at least 1 examples (observed: 0)",
+    ]
 
 
 def test_before_the_first_document_there_is_nothing_to_do(twelve, line, tmp_path):

@@ -209,6 +209,8 @@ class HumanAnnotator(Settings):
     """A csv, jsonl or parquet table, one label a row."""
     fields: LabelFields = LabelFields()
     """Which columns hold what."""
+    trust: Trust = Trust()
+    """How much of it may be bad."""
 
     @field_validator("path")
     @classmethod

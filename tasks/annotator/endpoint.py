@@ -46,17 +46,20 @@ def address(model: str, base_url: str | None) -> str:
     return url.rstrip("/")
 
 
-def client(base_url: str, api_key: str | None = None) -> AsyncOpenAI:
+def client(base_url: str) -> AsyncOpenAI:
     """Return a client of a base URL; the host `embedded` is an app inside this process, any other is on the network."""
     if urlsplit(base_url).hostname == EMBEDDED:
         from tasks.annotator.embedded import app
 
         transport = httpx2.ASGITransport(app=app)
         return AsyncOpenAI(api_key="none", base_url=base_url, http_client=httpx2.AsyncClient(transport=transport))
-    key = api_key or os.environ.get("OPENAI_API_KEY", "").strip() or "none"  # vLLM and Ollama ask for no key
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    if not key and base_url == HOSTED_URL:
+        raise RequestError("OPENAI_API_KEY is not set; a model that is not OpenAI's needs base_url or OPENAI_BASE_URL")
     if not (key.isascii() and key.isprintable()):
         raise RequestError("OPENAI_API_KEY holds a character that no key has: copy it again")
-    return AsyncOpenAI(api_key=key, base_url=base_url, http_client=DefaultAioHttpClient(timeout=TIMEOUT_S))
+    # vLLM and Ollama ask for no key
+    return AsyncOpenAI(api_key=key or "none", base_url=base_url, http_client=DefaultAioHttpClient(timeout=TIMEOUT_S))
 
 
 async def embeddings(texts: Iterable[str]) -> dict[str, np.ndarray]:

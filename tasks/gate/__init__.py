@@ -20,7 +20,7 @@ def judge(frames: Path, suites: list[Any]) -> dict[str, Any]:
     """
     judged = _judged(frames, suites)
     failed = [
-        f"{suite['suite']}: {check['what']}"
+        f"{suite['suite']}: {check['what']} (observed: {check['observed']})"
         for suite in judged
         for check in suite["checks"]
         if not check["success"] and check["severity"] == "critical"
@@ -89,15 +89,16 @@ def _observed(result: Any) -> str:
         # of an empty frame the count is null
         return f"{found['unexpected_count'] or 0:,} of {found['element_count'] or 0:,} otherwise"
     value = found.get("observed_value")
-    return "nothing" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+    return "undefined" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
 def _expected(settings: dict[str, Any]) -> str:
     if "value_set" in settings:
-        return "one of " + ", ".join(str(value) for value in settings["value_set"])
+        values = [str(value).lower() if isinstance(value, bool) else str(value) for value in settings["value_set"]]
+        return ("one of " if len(values) > 1 else "") + ", ".join(values)
     low, high = settings.get("min_value"), settings.get("max_value")
     if low is not None and low == high:
         return f"{low:g}"
     return " and ".join(
-        f"{word} {bound:g}" for word, bound in (("at least", low), ("at most", high)) if bound is not None
+        f"{word} {bound:,g}" for word, bound in (("at least", low), ("at most", high)) if bound is not None
     )

@@ -50,7 +50,14 @@ _SHAPE = {
     "labels": {"kind": None, "values": Each(None)},
     "documents": {"read": 0, "accepted": 0, "duplicate": 0, "quarantined": 0, "reasons": Each(0)},
     "items": {"total": 0, "groups": None, "near_duplicates": None, "bridges_splits": None},
-    "annotations": {"total": 0, "people": 0, "models": 0, "waiting": 0, "by_annotator": Each(_ANNOTATOR, is_list=True)},
+    "annotations": {
+        "total": 0,
+        "people": 0,
+        "models": 0,
+        "waiting": 0,
+        "quarantined": 0,
+        "by_annotator": Each(_ANNOTATOR, is_list=True),
+    },
     "agreement": _AGREEMENT,
     "intervals": None,
     "entropy": {

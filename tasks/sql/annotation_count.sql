@@ -1,11 +1,12 @@
--- annotation_count: labels that count, and people's labels whose document has not arrived.
+-- annotation_count: labels that count, those whose document has not arrived, and those set aside.
 -- grain:  one row
--- reads:  vote, model_vote, annotation, document; as_of, labels_until
+-- reads:  vote, model_vote, annotation, document, quarantine; as_of, labels_until
 select
     people + models as total,
     people,
     models,
-    waiting
+    waiting,
+    quarantined
 
 from (
 
@@ -30,6 +31,15 @@ from (
             where
                 annotator_kind = 'human'
                 and available_on <= getvariable('labels_until')
-        ) as waiting
+        ) as waiting,
+        (
+            select count(*)
+
+            from quarantine
+
+            where
+                noun = 'annotation'
+                and available_on <= getvariable('labels_until')
+        ) as quarantined
 
 )

@@ -1,10 +1,19 @@
 -- record_count: every record read as of the date, and where it went; the rest of those read were duplicates.
 -- grain:  one row
--- reads:  file, known_item; as_of
+-- reads:  file, document; as_of
+-- A record is accepted when it brings an item, be it that the item is made by a later run.
 -- `read = accepted + duplicate + quarantined` is held file by file when the file is written down.
 select
     coalesce(sum(read), 0)::bigint as read,
-    (select count(*) from known_item) as accepted,
+    (
+
+        select count(distinct item_id)
+
+        from document
+
+        where available_on <= getvariable('as_of')
+
+    ) as accepted,
     coalesce(sum(quarantined), 0)::bigint as quarantined
 
 from file

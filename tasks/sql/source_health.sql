@@ -9,7 +9,7 @@ select
 from file
 
 where
-    noun = 'document'
+    noun = $noun
     and available_on <= getvariable('as_of')
     and list_contains($file_ids, file_id)
 
