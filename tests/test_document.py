@@ -15,6 +15,7 @@ from schemas.errors import SourceRefused
 from schemas.run import started
 from tasks.document import read_documents
 from tasks.item import find_neighbours, make_items
+from tasks.run import totals
 from tasks.source import File, find
 from tasks.split import assign_splits
 from tasks.store import Store
@@ -286,3 +287,14 @@ def test_files_of_one_second_are_found_in_one_order(source, put):
     for name in ("b", "a", "c"):
         put(f"{name}.jsonl", a(name))
     assert [file.path for file in find(source().folder, "data/*.jsonl")] == [f"data/{name}.jsonl" for name in "abc"]
+
+
+def test_records_are_accounted_for_before_their_items_are_made(written, tmp_path):
+    folder = written(tmp_path / "tiny", {"2026-11-15": {"a": "one text", "b": "another", "c": "one  text"}}, {})
+    run = started(str(folder), date(2026, 11, 15), home=str(tmp_path / "home"))
+    with disable_run_logger():
+        read_documents.fn(run, run.curation.sources[0])
+    held = totals.fn(run, {})
+    # a and c are one text, so three records bring two items; a run stopped here has made neither
+    assert held["documents"] == {"read": 3, "accepted": 2, "duplicate": 1, "quarantined": 0}
+    assert held["items"]["total"] == 0

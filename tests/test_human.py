@@ -10,6 +10,7 @@ import pyarrow.parquet
 import pytest
 from prefect.logging import disable_run_logger
 
+from schemas.errors import SourceRefused
 from schemas.run import started
 from tasks.annotation import import_labels
 from tasks.known import known
@@ -175,3 +176,12 @@ def test_no_complaint_quotes_what_stands_in_a_row(desk):
     desk.put("labels.csv", "1 ann my-secret-diary -")
     desk.read()
     assert "diary" not in str(Store(desk.run.store).connect().sql("select detail from quarantine").fetchall())
+
+
+def test_a_table_with_too_many_bad_labels_is_refused_until_it_is_mended(desk):
+    desk.put("labels.csv", f"a ann good {NOON}", f"b ann nonsense {NOON}")
+    for _ in range(2):  # that it was read once does not let it pass the second time
+        with pytest.raises(SourceRefused, match=r"1 of 2 records are in quarantine \(1 unknown_label `label`"):
+            desk.read(as_of=date.max)
+    desk.put("labels.csv", f"a ann good {NOON}", f"b ann bad {NOON}")
+    assert desk.read(as_of=date.max).quarantined == 0
