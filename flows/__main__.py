@@ -122,7 +122,7 @@ def _measure(command: argparse.ArgumentParser) -> None:
 
 
 def _answer(given: argparse.Namespace, result: Any, story: Callable[[Any], str]) -> None:
-    print(json.dumps(result, ensure_ascii=False) if given.json else story(result))
+    print(json.dumps(result, ensure_ascii=False) if given.json else story(result), flush=True)
 
 
 def _init(given: argparse.Namespace) -> None:
@@ -206,9 +206,9 @@ def _schema(given: argparse.Namespace) -> None:
 
 
 def _serve(given: argparse.Namespace) -> int:
-    from flows.serve import serve
+    from flows.serve import serve, story
 
-    return serve(given.curations, given.port, given.home)
+    return serve(given.curations, given.port, given.home, lambda served: _answer(given, served, story))
 
 
 if __name__ == "__main__":

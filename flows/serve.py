@@ -8,6 +8,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 HOST, POOL, STARTS_WITHIN_S = "127.0.0.1", "assay", 180
 
 
-def serve(curations: list[str], port: int, home: str | None) -> int:
-    """Return 0 once it was interrupted; until then the server and the worker run, and restart what dies."""
+def serve(curations: list[str], port: int, home: str | None, tell: Callable[[dict[str, Any]], None]) -> int:
+    """Return 0 once it was interrupted; until then the server and the worker run. `tell` gets what they serve, once."""
     deployments = [one for curation in curations for one in deployed(find(curation), home)]
     environment = os.environ | {
         "PREFECT_API_URL": f"http://{HOST}:{port}/api",
@@ -39,13 +40,15 @@ def serve(curations: list[str], port: int, home: str | None) -> int:
         _wait(server, port)
         _deploy(environment, deployments)
         processes.append(_prefect(environment, "worker", "start", "--pool", POOL, "--type", "process"))
-        _tell(port, deployments)
+        tell(_served(port, deployments))
         while all(process.poll() is None for process in processes):
             time.sleep(1)
         raise AssayError("Prefect's server or worker ended by itself; what it printed is above")
     except KeyboardInterrupt:
         return 0
     finally:
+        for stop in (signal.SIGTERM, signal.SIGINT):  # a second Ctrl-C must not leave the server behind
+            signal.signal(stop, signal.SIG_IGN)
         for process in reversed(processes):
             _end(process)
 
@@ -108,15 +111,21 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _tell(port: int, deployments: list[dict[str, Any]]) -> None:
-    flows = {one["name"]: one["entrypoint"].rsplit(".", 1)[1] for one in deployments}
+def _served(port: int, deployments: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return {ui, api, deployments} of what is served."""
+    names = [f"{one['entrypoint'].rsplit('.', 1)[1]}/{one['name']}" for one in deployments]
+    return {"ui": f"http://{HOST}:{port}", "api": f"http://{HOST}:{port}/api", "deployments": names}
+
+
+def story(served: dict[str, Any]) -> str:
+    """Return what is served, for people to read."""
     lines = [
-        f"Prefect UI   http://{HOST}:{port}",
-        *(f"deployed     {flow}/{name}" for name, flow in flows.items()),
-        f"use it with  export PREFECT_API_URL=http://{HOST}:{port}/api",
+        f"Prefect UI   {served['ui']}",
+        *(f"deployed     {name}" for name in served["deployments"]),
+        f"use it with  export PREFECT_API_URL={served['api']}",
         "stop with    Ctrl-C",
     ]
-    print("\n".join(lines), flush=True)
+    return "\n".join(lines)
 
 
 def _end(process: subprocess.Popen) -> None:
