@@ -48,6 +48,7 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
             "assay": code_version(),
             "guideline": guideline_version(guidelines(curation.labels, run.folder)),
             "annotators": versions,
+            "models": {annotator.name: annotator.model for annotator in curation.models},
             "prompts": {annotator.name: prompt.VERSIONS[annotator.prompt] for annotator in curation.models},
         },
     }
