@@ -1,6 +1,14 @@
-"""Print every figure."""
+"""Print every figure, or those of the rooms named: `python -m bench wire`."""
 
-from bench import demo, speed
+import argparse
+from importlib import import_module
 
-for room in (speed, demo):
-    print("\n".join(room.figures()), flush=True)
+ROOMS = ("speed", "wire", "demo")
+
+parser = argparse.ArgumentParser("python -m bench", description=__doc__)
+parser.add_argument("rooms", nargs="*", metavar="room", help=", ".join(ROOMS) + "; all where none is named")
+for name in parser.parse_args().rooms or ROOMS:
+    if name not in ROOMS:
+        parser.error(f"there is no room {name!r}: {', '.join(ROOMS)}")
+    for line in import_module(f"bench.{name}").figures():
+        print(line, flush=True)

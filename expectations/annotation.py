@@ -16,8 +16,8 @@ def annotation(curation: Curation) -> ExpectationSuite:
         promise("ExpectColumnValuesToBeInSet", "every label is one of the curation's", column="label", value_set=labels),
         promise("ExpectColumnValuesToBeBetween", "every distribution sums to one",
                 column="distribution_sum", min_value=1 - 1e-6, max_value=1 + 1e-6),
-        promise("ExpectColumnValuesToBeInSet", "annotators are people or models",
-                column="annotator_kind", value_set=["human", "llm"]),
+        promise("ExpectColumnValuesToBeInSet", "annotators are people, models or functions",
+                column="annotator_kind", value_set=["human", "llm", "function"]),
     ])  # fmt: skip
 
 

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     run = add("run", "run the line once, for one logical date", _run)
     _curation(run)
     run.add_argument("--as-of", type=_date, metavar="DATE", help="the logical date (default: today, UTC)")
+    run.add_argument("--max-usd", type=float, metavar="X", help="stop when models have cost this much")
     run.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
     backfill = add("backfill", "run the line for each date of a range that is missing or has changed", _backfill)
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "--method", metavar="M", default="dawid-skene", help="majority, one-coin or dawid-skene (default: dawid-skene)"
     )
     aggregate.add_argument("-o", "--out", metavar="OUT", required=True, type=Path, help="csv, jsonl or parquet file to write")  # fmt: skip
+    _annotate(add("annotate", "label a file of texts with a model (csv, jsonl, parquet)", _annotated))
     _curation(add("releases", "list the published versions of a curation", _releases))
     sql = add("sql", "query the tables of the store and of the latest release, read-only", _sql)
     sql.add_argument("query", metavar="QUERY", help="DuckDB SQL, as \"select status, count(*) from consensus group by 1\"")  # fmt: skip
@@ -121,6 +123,45 @@ def _measure(command: argparse.ArgumentParser) -> None:
     command.add_argument("--items", metavar="OUT", type=Path, help="also write a table with one row per item")
 
 
+def _annotate(command: argparse.ArgumentParser) -> None:
+    def add(flag: str, metavar: str, help: str, **more: Any) -> None:
+        command.add_argument(flag, metavar=metavar, help=help, **more)
+
+    add("file", "FILE", "csv, jsonl or parquet, plain, .gz or .zst", type=Path)
+    add("--labels", "L", "the labels, as good,bad,none; or a YAML file: each label and what it means", required=True)
+    add("--model", "M", "the model's name at its endpoint; `embedded` is the one inside this process", required=True)
+    add("--base-url", "U", "the endpoint (default: OPENAI_BASE_URL, else OpenAI's)")
+    command.add_argument("-o", "--out", metavar="OUT", required=True, type=Path, help=
+        "csv, jsonl or parquet file to write: each row with label, distribution, entropy_nats, status and reason")  # fmt: skip
+    add("--id", "C", "column of the id, which is kept (default: id; none is needed)")
+    add("--text", "C", "column of the text (default: text)", default="text")
+    add("--context", "C,C", "columns that are shown beside the text", type=_listed, default=())
+    add("--guidelines", "G", "file with the guidelines for annotators", type=Path)
+    add("--samples", "N", "ask about each text so often (default: 1)", type=int)
+    add("--max-usd", "X", "stop when the model has cost this much", type=float)
+    add("--price", "IN,OUT", "what the model costs, in US dollars for a million tokens", type=_price)
+    add("--service-tier", "T", "auto, default, flex or priority")
+    add("--api", "A", "chat or responses (default: chat)")
+    add("--api-key-env", "E", "environment variable that holds the key (default: OPENAI_API_KEY)")
+    add("--concurrency", "N", "calls in flight at once, at most (default: 64)", type=int)
+    add("--requests-per-minute", "N", "the endpoint's limit, where it does not tell it", type=int)
+    add("--tokens-per-minute", "N", "the endpoint's limit, where it does not tell it", type=int)
+    command.add_argument("--reason", action="store_true", help="let the model write down its reason before the label")
+    command.add_argument("--stated-confidence", action="store_true", help="let the model state how sure it is")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
+
+
+def _price(text: str) -> dict[str, float]:
+    try:
+        asked, answered = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no price: two numbers, as 0.15,0.60") from None
+    return {"input": asked, "output": answered}
+
+
 def _answer(given: argparse.Namespace, result: Any, story: Callable[[Any], str]) -> None:
     print(json.dumps(result, ensure_ascii=False) if given.json else story(result), flush=True)
 
@@ -147,7 +188,7 @@ def _run(given: argparse.Namespace) -> int:
         return _answer(given, plan(given.curation, given.as_of, given.home), plan_story)
     from flows.run import run, story
 
-    summary, status = run(given.curation, given.as_of, given.home)
+    summary, status = run(given.curation, given.as_of, given.home, given.max_usd)
     _answer(given, summary, story)
     return status
 
@@ -184,6 +225,22 @@ def _aggregated(given: argparse.Namespace) -> None:
     from flows.aggregate import aggregate, story
 
     found = aggregate(given.file, given.method, given.out, given.item, given.annotator, given.label, given.time)
+    _answer(given, found, story)
+
+
+MODEL = (
+    "model", "base_url", "samples", "price", "service_tier", "api", "api_key_env", "concurrency",
+    "requests_per_minute", "tokens_per_minute", "reason", "stated_confidence",
+)  # fmt: skip
+
+
+def _annotated(given: argparse.Namespace) -> None:
+    from flows.label import label, story
+
+    found = label(
+        given.file, given.labels, given.out, {key: getattr(given, key) for key in MODEL},
+        given.id, given.text, given.context, given.guidelines, given.max_usd, given.home,
+    )  # fmt: skip
     _answer(given, found, story)
 
 

@@ -1,33 +1,71 @@
-"""item → annotation: people's labels are taken in, and every model labels what it has not labelled yet."""
+"""item → annotation: people's labels are taken in, and every model and function labels what it has not labelled yet."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 from prefect import flow, get_run_logger
 
 from schemas.curation import LLMAnnotator
 from schemas.run import Run
-from tasks.annotation import Usage, freeze_pool, import_labels, label_items, needs_pool, unlabelled, versions
+from tasks.annotation import (
+    Usage,
+    apply_function,
+    freeze_pool,
+    import_labels,
+    label_items,
+    needs_pool,
+    recover_replies,
+    unlabelled,
+    versions,
+)
 from tasks.consensus import settled_for_training
+from tasks.endpoint.switchboard import Switchboard, switchboard
 from tasks.source import Intake
+from tasks.spending import allowance
 
-CHUNK = 256  # items a task: little is lost when a run is killed, and a night is tens of tasks, not thousands
+CHUNK = 2048  # items a task: a night is tens of tasks, not thousands; what a killed one has heard is not lost
+AT_ONCE = 2  # chunks of one model: the next begins while the last answers of the one before are still to come
+BATCH = 200_000  # items a task of a model asked by the Batch API: what a killed run planned, the next one can send
+TOLD_EVERY_S = 5.0
 
 
 @flow(name="annotate", flow_run_name="annotate", validate_parameters=False)
 async def annotate(run: Run) -> tuple[dict[str, str], Intake, dict[str, Usage]]:
-    """Return the models' present versions, what people's tables brought, and what each model took."""
+    """Return the present versions of models and functions, what people's tables brought, and what each model took."""
     labels = Intake()
     for people in run.curation.people:
         labels.add(import_labels(run, people))
+    recover_replies(run)
     for model in run.curation.models:
         if needs_pool(run, model):
             freeze_pool(run, model, settled_for_training(run))
     present = versions(run)
-    ready = [model for model in run.curation.models if model.name in present]
-    usages: dict[str, Usage] = {model.name: Usage() for model in ready}
-    await _all(_in_turn(run, alike, usages, version) for version, alike in _by_version(ready, present).items())
+    usages = {name: Usage() for name in present}
+    for function in run.curation.functions:
+        if item_ids := unlabelled(run, function, present):
+            new = apply_function(run, function, present[function.name], item_ids)
+            usages[function.name] = Usage(annotations=new)
+    async with switchboard(run.run_id, partial(allowance, run)) as board:
+        with _stopped_by_signal(board):
+            for models in _waves([model for model in run.curation.models if model.name in present]):
+                alike = _by_version(models, present).values()
+                await _all(_in_turn(run, board, same, usages, present) for same in alike)
     return present, labels, usages
+
+
+def _waves(models: list[LLMAnnotator]) -> Iterator[list[LLMAnnotator]]:
+    """Yield the models that may be asked at once: those of a cascade after the model they wait for."""
+    waiting = list(models)
+    while waiting:
+        names = {model.name for model in waiting}
+        ready = [model for model in waiting if not model.only_where or model.only_where.annotator not in names]
+        yield ready
+        waiting = [model for model in waiting if model not in ready]
 
 
 def _by_version(models: list[LLMAnnotator], present: dict[str, str]) -> dict[str, list[LLMAnnotator]]:
@@ -37,10 +75,12 @@ def _by_version(models: list[LLMAnnotator], present: dict[str, str]) -> dict[str
     return by_version
 
 
-async def _in_turn(run: Run, models: list[LLMAnnotator], usages: dict[str, Usage], version: str) -> None:
+async def _in_turn(
+    run: Run, board: Switchboard, models: list[LLMAnnotator], usages: dict[str, Usage], present: dict[str, str]
+) -> None:
     """Label with models that ask the same, one after the other: the second finds the first one's replies."""
     for model in models:
-        usages[model.name] = await _label(run, model, version)
+        usages[model.name] = await _label(run, board, model, present)
 
 
 async def _all(works: Iterable[Coroutine]) -> None:
@@ -54,16 +94,63 @@ async def _all(works: Iterable[Coroutine]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _label(run: Run, model: LLMAnnotator, version: str) -> Usage:
+async def _label(run: Run, board: Switchboard, model: LLMAnnotator, present: dict[str, str]) -> Usage:
     """Return what one model took to label all that it has not labelled, chunk by chunk."""
-    item_ids, usage = unlabelled(run, model, version), Usage()
-    size = max(CHUNK, len(item_ids) // 100)
-    for start in range(0, len(item_ids), size):
-        taken = await label_items(run, model, version, item_ids[start : start + size])
-        usage += taken
-        done = min(start + size, len(item_ids))
-        progress = {"done": done, "total": len(item_ids)}
-        get_run_logger().info("%s: %d of %d items", model.name, done, len(item_ids), extra=progress)
-        if taken.failed >= taken.calls > 0:  # the endpoint is down: the next run asks for what is missing
-            return usage + Usage(failed=max(0, len(item_ids) - start - size))
-    return usage
+    item_ids, usages = unlabelled(run, model, present), []
+    size, gate = (BATCH, asyncio.Semaphore(len(item_ids) or 1)) if model.batch else (CHUNK, asyncio.Semaphore(AT_ONCE))
+
+    async def chunk(start: int) -> None:
+        async with gate:
+            if not board.ending.has_come:
+                some = item_ids[start : start + size]
+                usages.append(await label_items(run, model, present[model.name], some))
+
+    async with _telling(board, model.name, len(item_ids)):
+        await _all(chunk(start) for start in range(0, len(item_ids), size))
+    return sum(usages, Usage())
+
+
+@asynccontextmanager
+async def _telling(board: Switchboard, name: str, total: int) -> AsyncIterator[None]:
+    """Tell how far a model has come, every few seconds and at the end."""
+
+    started = time.monotonic()
+
+    def tell() -> None:
+        done, seconds = board.done[name], time.monotonic() - started
+        rate = done / seconds if seconds else 0.0
+        left = f", {(total - done) / rate:,.0f} s left" if 0 < done < total else ""
+        cost = f", ${board.purse.spent:,.4f} so far" if board.purse.spent else ""
+        said = f"{name}: {done:,} of {total:,} items, {rate:,.1f} a second{cost}{left}"
+        get_run_logger().info(said, extra={"done": done, "total": total})
+
+    async def again_and_again() -> None:
+        while True:
+            await asyncio.sleep(TOLD_EVERY_S)
+            tell()
+
+    telling = asyncio.create_task(again_and_again())
+    try:
+        yield
+    finally:
+        telling.cancel()
+        if total:
+            tell()
+
+
+@contextmanager
+def _stopped_by_signal(board: Switchboard) -> Iterator[None]:
+    """Let SIGTERM end the calls, those in flight excepted; it does what it would have done once all of it is stored."""
+    loop, before = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+    try:
+        loop.add_signal_handler(signal.SIGTERM, board.ending.come)
+    except (ValueError, RuntimeError):  # signals reach the main thread alone
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, before)
+        if board.ending.has_come and not board.ending.error:
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -11,7 +11,7 @@ from flows.curate import curate, folder_name
 from schemas.curation import find, load
 from schemas.errors import RequestError
 from schemas.run import Labels
-from tasks.annotator.endpoint import EMBEDDED
+from tasks.spending import priced
 
 WORST_LAST = ("unchanged", "published", "budget_stop", "refused", "source_refused")
 
@@ -28,20 +28,21 @@ async def backfill(
 ) -> State:
     """Run the line for each date from start to end.
 
-    `labels` says which of people's labels each date sees: every one known now, or those known by the date. The flow
-    stops before a date once models have cost `max_usd`. The state's data is {status, dates: [summary of each]}.
+    `labels` says which of people's labels each date sees: every one known now, or those known by the date. Models may
+    cost `max_usd` in all; the date that would cost more stops, and none after it is begun. The state's data is
+    {status, labels, usd, dates: [summary of each]}.
     """
     checked(curation, start, end, max_usd)
     summaries: list[dict[str, Any]] = []
     for day in days(start, end):
-        if max_usd is not None and spent(summaries) >= max_usd:
-            summaries.append({"as_of": str(day), "status": "budget_stop", "release": None})
-            break
-        state = await curate(curation, day, labels, home, return_state=True)
+        left = None if max_usd is None else max(0.0, max_usd - spent(summaries, also_lost=True))
+        state = await curate(curation, day, labels, home, left, return_state=True)
         summary = await state.aresult(raise_on_failure=False)  # a refusal has a summary too
         if isinstance(summary, BaseException):
             raise summary
         summaries.append(summary)
+        if summary["status"] == "budget_stop":
+            break
     status = max((summary["status"] for summary in summaries), key=WORST_LAST.index)
     result = {"status": status, "labels": labels, "usd": spent(summaries), "dates": summaries}
     if status in ("unchanged", "published"):
@@ -53,9 +54,7 @@ def checked(curation: str, start: date, end: date, max_usd: float | None) -> Non
     """Raise RequestError for a range that holds no date, or a limit on what has no known price."""
     if start > end:
         raise RequestError(f"the range is empty: {start} is after {end}")
-    priceless = [model.name for model in load(find(curation)).models if model.model != EMBEDDED]
-    if max_usd is not None and priceless:
-        raise RequestError(f"a limit of ${max_usd:g} cannot be kept: no price is known for {', '.join(priceless)}")
+    priced(load(find(curation)), max_usd)
 
 
 def days(start: date, end: date) -> list[date]:
@@ -63,6 +62,8 @@ def days(start: date, end: date) -> list[date]:
     return [start + timedelta(days=number) for number in range((end - start).days + 1)]
 
 
-def spent(summaries: list[dict[str, Any]]) -> float:
-    """Return what models have cost, in US dollars, as far as it is known."""
-    return sum(summary.get("llm", {}).get("usd") or 0.0 for summary in summaries)
+def spent(summaries: list[dict[str, Any]], also_lost: bool = False) -> float:
+    """Return what models have cost, in US dollars, as far as it is known; lost calls may count at their most."""
+    asked = [summary.get("llm", {}) for summary in summaries]
+    lost = [llm.get("usd_at_risk") or 0.0 for llm in asked if also_lost]
+    return sum(llm.get("usd") or 0.0 for llm in asked) + sum(lost)

@@ -15,12 +15,13 @@ from flows.adjudicate import adjudicate
 from flows.annotate import annotate
 from flows.ingest import ingest
 from flows.release import release
-from schemas.errors import SourceRefused
+from schemas.errors import BudgetStop, SourceRefused
 from schemas.run import Labels, Run, started
-from tasks.annotation import Usage
+from tasks.annotation import Usage, versions
 from tasks.artifact import show
 from tasks.release import evidence_file, identify, recall
 from tasks.run import begin, finish, totals
+from tasks.spending import asked, brought, priced
 
 
 def _name() -> str:
@@ -41,18 +42,28 @@ def folder_name(curation: str) -> str:
 
 
 @flow(name="curate", flow_run_name=_name, persist_result=False)
-async def curate(curation: str, as_of: date | None = None, labels: Labels = "then", home: str | None = None) -> State:
+async def curate(
+    curation: str,
+    as_of: date | None = None,
+    labels: Labels = "then",
+    home: str | None = None,
+    max_usd: float | None = None,
+) -> State:
     """Run the line once for a logical date (where none is given, the one it was scheduled for: today, UTC).
 
-    The state's name says how it ended: Published, Unchanged, Refused or SourceRefused; its data is the summary.
+    Models may cost `max_usd` in it, beside the curation's budget. The state's name says how it ended: Published,
+    Unchanged, Refused, SourceRefused or BudgetStop; its data is the summary.
     """
-    run, seconds = started(curation, as_of or scheduled_for(), labels, home), {}
+    run, seconds = started(curation, as_of or scheduled_for(), labels, home, max_usd), {}
+    priced(run.curation, max_usd)
     get_run_logger().info("%s as of %s", run.curation.name, run.as_of)
     begin(run)
     try:
         summary, evidence = await _line(run, seconds)
     except SourceRefused as refusal:
         summary, evidence = ended(run, {"status": "source_refused", "release": None, "error": str(refusal)}, {}), None
+    except BudgetStop as stop:  # nothing is published of what is half labelled; what was paid for is kept
+        summary, evidence = stopped(run, str(stop)), None
     except Exception:
         finish(run, {"status": "failed", "release": None})
         raise
@@ -111,6 +122,14 @@ def ended(
     return run_of | outcome | held | {"llm": usage}
 
 
+def stopped(run: Run, why: str) -> dict[str, Any]:
+    """Return the summary of a run whose budget was used up; what it asked is what the store knows of it."""
+    summary = ended(run, {"status": "budget_stop", "release": None, "error": why}, versions(run))
+    summary["llm"] |= asked(run)
+    summary["annotations"]["new"] = brought(run)
+    return summary
+
+
 def figures(evidence: dict[str, Any]) -> dict[str, Any]:
     """Return the part of the evidence that a summary shows."""
     entropy = {key: evidence["entropy"][key] for key in ("mean_nats", "mean_jeffreys_nats", "unanimous_share")}
@@ -133,5 +152,7 @@ def _state(summary: dict[str, Any]) -> State:
             return Failed(name="Refused", message=f"the gate refused: {failed}", data=summary)
         case "source_refused":
             return Failed(name="SourceRefused", message=summary["error"], data=summary)
+        case "budget_stop":
+            return Failed(name="BudgetStop", message=summary["error"], data=summary)
         case status:
             return Completed(name=status.capitalize(), message=summary["release"] or "nothing to do", data=summary)

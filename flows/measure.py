@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -98,9 +98,10 @@ def write(rows: duckdb.DuckDBPyRelation, out: str | Path) -> None:
 
 def write_lines(temporary: Path, out: Path, objects: Iterator[dict]) -> None:
     """Write one JSON object a line, compressed if the name of `out` says so."""
-    # mtime 0: the same rows give the same bytes
-    opening = gzip.GzipFile(temporary, "wb", mtime=0) if out.suffix == ".gz" else temporary.open("wb")
-    with opening as file:
+    with ExitStack() as open_files:
+        file = open_files.enter_context(temporary.open("wb"))
+        if out.suffix == ".gz":  # no name, no time: the same rows give the same bytes
+            file = open_files.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
         file.writelines(json.dumps(one, ensure_ascii=False).encode() + b"\n" for one in objects)
 
 

@@ -6,24 +6,38 @@ from typing import Any
 from flows.backfill import days
 from schemas.run import Run, started
 from tasks.annotation import needs_pool, unlabelled, versions
+from tasks.estimate import bodies, estimate, known_rows, total
 from tasks.release.ledger import entries
+from tasks.report.wording import usd as dollars
 from tasks.source.intake import unread
+from tasks.spending import priced
 
 
 def plan(curation: str, as_of: date | None, home: str | None) -> dict[str, Any]:
-    """Return what a run for a date would read and ask: {as_of, releases, files, label_files, calls}."""
-    return planned(started(curation, as_of, "then", home))
+    """Return what a run for a date would read and ask: {as_of, releases, files, label_files, calls, usd}."""
+    return planned(_limited(started(curation, as_of, "then", home)))
 
 
 def plan_range(curation: str, start: date, end: date, labels: str, home: str | None) -> dict[str, Any]:
     """Return what a backfill would read and ask: {dates: [what a run for each would]}."""
-    return {"dates": [planned(started(curation, day, labels, home)) for day in days(start, end)]}
+    return {"dates": [planned(_limited(started(curation, day, labels, home))) for day in days(start, end)]}
+
+
+def _limited(run: Run) -> Run:
+    priced(run.curation)
+    return run
 
 
 def planned(run: Run) -> dict[str, Any]:
     """Return what a run would do with what the store holds; items of files not read yet are not counted."""
     only_dated = run.labels == "then"
     present = versions.fn(run)
+    missing = {model.name: unlabelled.fn(run, model, present) for model in run.curation.models if model.name in present}
+    costs = {
+        model.name: estimate(model, bodies(run, model, known_rows(run, missing[model.name])), len(missing[model.name]))
+        for model in run.curation.models
+        if model.name in missing
+    }
     return {
         "as_of": str(run.as_of),
         "releases": [entry["release"] for entry in entries(run, "published") if entry["as_of"] == run.as_of],
@@ -31,11 +45,10 @@ def planned(run: Run) -> dict[str, Any]:
         "label_files": [
             file.path for people in run.curation.people for file in unread(run, "annotation", people.path, only_dated)
         ],
-        "calls": {
-            model.name: len(unlabelled.fn(run, model, present[model.name]))
-            for model in run.curation.models
-            if model.name in present
-        },
+        "items": {name: len(items) for name, items in missing.items()},
+        "calls": {name: cost["calls"] for name, cost in costs.items()},
+        "usd_by_annotator": {name: cost["usd"] for name, cost in costs.items()},
+        "usd": total(list(costs.values()), "usd"),
         "waiting": [model.name for model in run.curation.models if needs_pool.fn(run, model)],
     }
 
@@ -46,7 +59,8 @@ def story(result: dict[str, Any]) -> str:
 
 
 def _lines(one: dict[str, Any]) -> list[str]:
-    asks = ", ".join(f"{count:,} × {name}" for name, count in one["calls"].items()) or "none"
+    costs = one["usd_by_annotator"]
+    asks = ", ".join(f"{count:,} × {name} ({dollars(costs[name])})" for name, count in one["calls"].items()) or "none"
     lines = [
         f"{one['as_of']}  releases: {', '.join(one['releases']) or 'none yet'}",
         f"            would read {len(one['files'])} files of documents, {len(one['label_files'])} of labels",

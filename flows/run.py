@@ -2,27 +2,35 @@
 
 import asyncio
 import logging
+import os
+import signal
 import sys
-from collections.abc import Coroutine
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from flows.progress import Drawn, bar
 from schemas.curation import find, load
-from schemas.errors import AssayError
+from schemas.errors import AssayError, Interrupted
 
 EXIT = {"published": 0, "unchanged": 0, "refused": 3, "budget_stop": 4, "source_refused": 5}
-BAR = 24  # characters of a full bar
 _ROOT = Path(__file__).resolve().parent.parent
 _OUR_FOLDERS = {_ROOT / "flows", _ROOT / "tasks", *(folder for folder in (_ROOT / "tasks").glob("*/"))}
 
 
-def run(curation: str, as_of: date | None, home: str | None) -> tuple[dict[str, Any], int]:
-    """Return the summary of a run of the line and its exit status."""
-    load(find(curation))  # a mistake in it is told before Prefect takes its seconds to start
+def run(
+    curation: str, as_of: date | None, home: str | None, max_usd: float | None = None
+) -> tuple[dict[str, Any], int]:
+    """Return the summary of a run of the line, whose models may cost `max_usd`, and its exit status."""
+    loaded = load(find(curation))  # a mistake in it is told before Prefect takes its seconds to start
     from flows.curate import curate
+    from tasks.spending import priced
 
-    return _ended(curate(curation, as_of, "then", home, return_state=True))
+    priced(loaded, max_usd)
+    return _ended(curate(curation, as_of, "then", home, max_usd, return_state=True))
 
 
 def backfilled(
@@ -37,15 +45,75 @@ def backfilled(
 
 def _ended(flow: Coroutine) -> tuple[dict[str, Any], int]:
     """Return a flow's summary and exit status; raise what stopped it, where that is an error a person can act on."""
+    from prefect.exceptions import TerminationSignal
+
     _speak()
-    state = asyncio.run(flow)
-    summary = state.result(raise_on_failure=False)
+    with _signals() as heard:
+        try:
+            state = asyncio.run(flow)
+            summary = state.result(raise_on_failure=False)
+        except TerminationSignal:
+            raise _interrupted(heard) from None
     if isinstance(summary, AssayError):
         raise summary
     if not isinstance(summary, dict):
+        if isinstance(summary, BaseException) and _is_interrupt(summary):
+            raise _interrupted(heard)
         kind = type(summary).__name__ if isinstance(summary, BaseException) else state.name
         raise AssayError(f"a fault of ours ({kind}); the log above says where. What was done is kept")
     return summary, EXIT[summary["status"]]
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Yield the interrupts heard; each becomes a SIGTERM of this process alone, on which a flow ends in good order.
+
+    A terminal interrupts Prefect's temporary server as well, which is needed to the end: it inherits that it is deaf to it.
+    """
+    heard, is_over = list[int](), threading.Event()
+
+    def interrupted(*_: Any) -> None:
+        heard.append(signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def listen() -> None:
+        while signal.sigwait([signal.SIGINT]) and not is_over.is_set():
+            interrupted()
+
+    deaf = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    before = signal.signal(signal.SIGTERM, _terminate), signal.signal(signal.SIGINT, interrupted)
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield heard
+    finally:
+        is_over.set()
+        signal.pthread_kill(listener.ident, signal.SIGINT)
+        listener.join()
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, deaf)
+
+
+def _terminate(number: int, _: Any) -> None:
+    """Do as Prefect does, which hands on to this what it has heard."""
+    from prefect.exceptions import TerminationSignal
+
+    raise TerminationSignal(signal=number)
+
+
+def _interrupted(heard: list[int]) -> Interrupted:
+    number = heard[0] if heard else signal.SIGTERM
+    return Interrupted("interrupted; what was done is kept, and the next run goes on from there", number)
+
+
+def _is_interrupt(fault: BaseException | None) -> bool:
+    """Return whether a fault comes of a signal: DuckDB makes an error of its own of what a signal raises in it."""
+    while fault is not None:
+        if type(fault).__name__ in ("TerminationSignal", "KeyboardInterrupt"):
+            return True
+        fault = fault.__cause__ or fault.__context__
+    return False
 
 
 def _speak() -> None:
@@ -58,7 +126,7 @@ def _speak() -> None:
         handler.addFilter(_Ours())
         handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
     if sys.stderr.isatty():
-        logging.getLogger().addHandler(_Bar())
+        logging.getLogger().handlers.insert(0, _Bars())  # first: it makes room for the line of another handler
     if not get_current_settings().api.url:
         print("starting Prefect for this run (set PREFECT_API_URL to use a server of yours)", file=sys.stderr)
 
@@ -74,21 +142,26 @@ class _Ours(logging.Filter):
         if Path(record.pathname).parent in _OUR_FOLDERS:
             return not (hasattr(record, "done") and sys.stderr.isatty())  # drawn as a bar instead
         fault = record.exc_info[1] if record.exc_info else None
-        if fault is None or isinstance(fault, AssayError) or id(fault) in self._told:
+        if fault is None or isinstance(fault, AssayError) or id(fault) in self._told or _is_interrupt(fault):
             return False
         self._told.add(id(fault))
         return True
 
 
-class _Bar(logging.Handler):
-    """Draws records that say how much of what is done, in one line of the terminal."""
+class _Bars(logging.Handler):
+    """Draws records that say how much of what is done: a line at the foot of the terminal for each that is under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn = Drawn()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if hasattr(record, "done"):
-            filled = BAR * record.done // max(record.total, 1)
-            end = "\n" if record.done == record.total else ""
-            sys.stderr.write(f"\r\x1b[K          {'━' * filled}{'╌' * (BAR - filled)}  {record.getMessage()}{end}")
-            sys.stderr.flush()
+        if not hasattr(record, "done"):
+            self._drawn.clear()
+            return
+        name = record.getMessage().partition(":")[0]
+        line = bar(record.done, record.total, record.getMessage())
+        self._drawn.draw(name, line, is_last=record.done == record.total)
 
 
 def story(summary: dict[str, Any]) -> str:

@@ -12,12 +12,12 @@ from tasks.release.ledger import current
 from tasks.release.shapes import SPLITS
 from tasks.sql import query
 
-VIEWS = ("documents", "items", "annotations", "consensus", "examples", "quarantine", "replies", "runs")
+VIEWS = ("documents", "items", "annotations", "consensus", "examples", "quarantine", "replies", "spend", "runs")
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
 
 def sql(statement: str, curation: str, home: str | None) -> dict[str, Any]:
-    """Return {columns, rows} of a query over documents, items, annotations, consensus, examples, quarantine, replies, runs."""
+    """Return {columns, rows} of a query over documents, items, annotations, consensus, examples, quarantine, replies, spend, runs."""
     connection = opened(started(curation, labels="now", home=home))
     try:
         kinds = {one.type for one in connection.extract_statements(statement)}

@@ -4,27 +4,40 @@ from typing import Any
 
 from flows.plan import planned
 from flows.plan import story as plan_story
-from schemas.run import started
+from schemas.run import Run, started
 from tasks.annotation import versions
 from tasks.release.ledger import current
+from tasks.report.wording import usd as dollars
 from tasks.run import totals
+from tasks.spending import NOTHING, day_spend, month_spend, run_spend
 from tasks.store import Store
 
 RUNS = 10
+DAYS = 7
 
 
 def status(curation: str, home: str | None) -> dict[str, Any]:
-    """Return {curation, store, latest, documents, items, annotations, runs, next}."""
+    """Return {curation, store, latest, documents, items, annotations, spend, runs, next}."""
     run = started(curation, home=home)
     held = totals.fn(run, versions.fn(run))
     del held["items"]["new"]
+    spent = run_spend(run)
     return {
         "curation": run.curation.name,
         "store": str(run.store),
         "latest": current(run.releases),
         **held,
-        "runs": _runs(run.store),
+        "spend": _spend(run),
+        "runs": [one | {"spend": spent.get(one["run_id"], NOTHING)} for one in _runs(run.store)],
         "next": planned(run),
+    }
+
+
+def _spend(run: Run) -> dict[str, Any]:
+    """Return what models cost on the last days they were asked, and in this month against its budget."""
+    return {
+        "days": day_spend(run)[:DAYS],
+        "month": month_spend(run) | {"budget_usd": run.curation.budget.usd_per_month},
     }
 
 
@@ -50,7 +63,8 @@ def story(found: dict[str, Any]) -> str:
     """Return the status for people to read."""
     documents, annotations = found["documents"], found["annotations"]
     runs = [
-        f"  {run['started']}  as of {run['as_of']}  {run['status']}  {run['release'] or ''}" for run in found["runs"]
+        f"  {run['started']}  as of {run['as_of']}  {run['status']}  {run['release'] or ''}{_asked(run['spend'])}"
+        for run in found["runs"]
     ]
     return "\n".join([
         f"{found['curation']}  in {found['store']}",
@@ -60,8 +74,27 @@ def story(found: dict[str, Any]) -> str:
         f"  labels: {annotations['total']:,} count, {annotations['waiting']:,} wait for their document, "
         f"{annotations['quarantined']:,} quarantined",
         *(f"    {count:>8,}  {name}" for name, count in annotations["by_annotator"].items()),
+        *_spend_lines(found["spend"]),
         "last runs:",
         *(runs or ["  none"]),
         "the next run:",
         plan_story(found["next"]),
     ])  # fmt: skip
+
+
+def _spend_lines(spend: dict[str, Any]) -> list[str]:
+    month, budget = spend["month"], spend["month"]["budget_usd"]
+    also = {"lost calls": month["usd_at_risk"], "pending batches": month["usd_pending"]}
+    more = "".join(f", and at most {dollars(usd)} for {what}" for what, usd in also.items() if usd)
+    limit = "" if budget is None else f", of a budget of {dollars(budget)}"
+    days = [f"    {day['day']}  {day['calls']:>8,} calls  {_spent(day)}" for day in spend["days"]]
+    return [f"  spent on models this month: {dollars(month['usd'])}{more}{limit}", *days]
+
+
+def _asked(spend: dict[str, Any]) -> str:
+    return f"  {spend['calls']:,} calls, {_spent(spend)}" if spend["calls"] or spend["lost_calls"] else ""
+
+
+def _spent(spend: dict[str, Any]) -> str:
+    risk = spend["usd_at_risk"]
+    return dollars(spend["usd"]) + (f" (lost calls: at most {dollars(risk)})" if risk else "")

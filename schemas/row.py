@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
@@ -30,7 +30,6 @@ _ARROW = {
     bool: pa.bool_(),
     date: pa.date32(),
     datetime: pa.timestamp("us", tz="UTC"),
-    list[LabelProbability]: pa.list_(pa.struct([("label", pa.string()), ("probability", pa.float64())])),
 }
 
 
@@ -43,5 +42,12 @@ def _column(name: str, annotation: Any) -> pa.Field:
     options = [option for option in get_args(annotation) if option is not NoneType]
     is_nullable = NoneType in get_args(annotation)
     plain = options[0] if is_nullable else annotation
-    kind = _ARROW.get(plain, pa.string())  # a Literal is a string
-    return pa.field(name, kind, nullable=is_nullable)
+    return pa.field(name, _kind(plain), nullable=is_nullable)
+
+
+def _kind(plain: Any) -> pa.DataType:
+    if get_origin(plain) is list:
+        return pa.list_(_kind(*get_args(plain)))
+    if isinstance(plain, type) and issubclass(plain, Row):
+        return pa.struct([(name, _kind(field.annotation)) for name, field in plain.model_fields.items()])
+    return _ARROW.get(plain, pa.string())  # a Literal is a string

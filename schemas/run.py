@@ -29,6 +29,8 @@ class Run(Row):
     """Folder of the curation's file, which its paths are relative to."""
     curation: Curation
     """What the run was told."""
+    max_usd: float | None = None
+    """What models may cost in it, in US dollars, beside the curation's budget."""
 
     @property
     def store(self) -> Path:
@@ -46,7 +48,13 @@ class Run(Row):
         return self.store / "derived" / self.run_id
 
 
-def started(curation: str, as_of: date | None = None, labels: Labels = "then", home: str | None = None) -> Run:
+def started(
+    curation: str,
+    as_of: date | None = None,
+    labels: Labels = "then",
+    home: str | None = None,
+    max_usd: float | None = None,
+) -> Run:
     """Return a new run of a curation: its file read, its clock set; raise RequestError where the curation is wrong."""
     file, now = find(curation), datetime.now(UTC)
     return Run(
@@ -57,4 +65,5 @@ def started(curation: str, as_of: date | None = None, labels: Labels = "then", h
         home=Path(home or os.environ.get("ASSAY_HOME") or ".assay").absolute(),
         folder=file.parent,
         curation=load(file),
+        max_usd=max_usd,
     )

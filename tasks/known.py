@@ -14,12 +14,14 @@ _VIEWS = ("known_item", "vote", "model_vote")
 def known(run: Run, versions: dict[str, str] | None = None) -> duckdb.DuckDBPyConnection:
     """Return a connection with the store's tables and the views known_item, vote and model_vote as of the run.
 
-    `versions` names the version of each model annotator that counts; without it no model's label is seen.
+    `versions` names the version of each model or labelling function that counts; without it no such label is seen.
     """
     connection = Store(run.store).connect(run.as_of)
     connection.execute("set variable labels_until = $until", {"until": run.as_of if run.labels == "then" else date.max})
     present = sorted(f"{annotator} {version}" for annotator, version in (versions or {}).items())
     connection.execute("set variable versions = $versions::varchar[]", {"versions": present})
+    calibrated = [model.name for model in run.curation.models if model.calibration == "batch"]
+    connection.execute("set variable calibrated = $names::varchar[]", {"names": calibrated})
     for view in _VIEWS:
         connection.execute(f"create view {view} as {query(view)}")
     return connection

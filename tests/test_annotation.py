@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import uvicorn
@@ -16,20 +17,24 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from schemas.errors import RequestError
+from schemas.errors import BudgetStop, RequestError
 from schemas.run import started
 from tasks import annotation
 from tasks.annotation import freeze_pool, import_labels, label_items, needs_pool, unlabelled, versions
-from tasks.annotator import endpoint
 from tasks.annotator.embedded import minilm
+from tasks.annotator.llm import PROBE
 from tasks.consensus import settled_for_training
 from tasks.document import read_documents
+from tasks.endpoint import switchboard
+from tasks.endpoint.call import Patience
+from tasks.endpoint.pace import Breaker
 from tasks.item import find_neighbours, make_items
 from tasks.known import known
 from tasks.split import assign_splits
 from tasks.store import Store
 
 KEY = "sk-a-key-that-nobody-may-see"
+QUICK = Patience(attempts=3, first_wait_s=0.01, longest_wait_s=0.02, call_s=0.5, item_s=0.3)
 
 
 class Stub:
@@ -40,7 +45,9 @@ class Stub:
 
     async def answer(self, request):
         body = await request.json()
-        text = json.loads(body["messages"][-1]["content"])["text"]
+        text = asked(body["messages"][-1])
+        if text == PROBE.text:
+            return await says('{"label": "good"}')()
         self.asked.append(text)
         self.bodies.append(body)
         self.at_once += 1
@@ -50,6 +57,12 @@ class Stub:
             return await self.script.get(text, says('{"label": "good"}'))()
         finally:
             self.at_once -= 1
+
+
+def asked(message):
+    """Return the text a user turn asks about: it stands in JSON, between two marked lines."""
+    _, item, _ = message["content"].split("\n")
+    return json.loads(item)["text"]
 
 
 def says(content, **changed):
@@ -135,6 +148,7 @@ def stub(address_and_stub, monkeypatch):
     stub.__init__()
     monkeypatch.setenv("OPENAI_BASE_URL", address)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setattr(switchboard, "PATIENCE", QUICK)
     return stub
 
 
@@ -184,8 +198,8 @@ class Bench:
         run = self.run()
         (model,) = (model for model in run.curation.models if model.name == name)
         with disable_run_logger():
-            version = versions.fn(run)[name]
-            return asyncio.run(label_items.fn(run, model, version, unlabelled.fn(run, model, version)))
+            present = versions.fn(run)
+            return asyncio.run(label_items.fn(run, model, present[name], unlabelled.fn(run, model, present)))
 
     def freeze(self, name):
         """Return the size of an annotator's pool, frozen if it was not."""
@@ -207,10 +221,12 @@ def bench(tmp_path):
     return Bench(tmp_path)
 
 
-OUTCOMES = {  # what an endpoint does to an item: the label, or why there is none; None where it is asked again
+OUTCOMES = {  # what an endpoint does to an item: the label, why there is none, or (None, None, why it is asked again)
     "labels it": (says('{"label": "bad"}'), ("bad", None)),
     "labels it at the second try": (at_first(refuses(500), says('{"label": "bad"}')), ("bad", None)),
     "is busy for a moment": (at_first(refuses(429), says('{"label": "bad"}')), ("bad", None)),
+    "rambles at first": (at_first(says("It is bad."), says('{"label": "bad"}')), ("bad", None)),
+    "is cut at first": (at_first(says('{"la', finish_reason="length"), says('{"label": "bad"}')), ("bad", None)),
     "declines": (says(None, message={"content": None, "refusal": "I cannot."}), (None, "refusal")),
     "runs out of tokens": (says('{"label": "ba', finish_reason="length"), (None, "length")),
     "filters its answer": (says(None, finish_reason="content_filter"), (None, "content_filter")),
@@ -219,42 +235,58 @@ OUTCOMES = {  # what an endpoint does to an item: the label, or why there is non
     "answers in prose": (says("It is bad."), (None, "not_json")),
     "invents a label": (says('{"label": "so-so"}'), (None, "not_a_label")),
     "answers half a character": (says('{"label": "\ud83d"}'), (None, "not_a_label")),
-    "is busy": (refuses(429), None),
-    "is broken": (refuses(500), None),
-    "breaks off": (breaks_off(), None),
-    "hangs": (hangs(), None),
-    "cannot read the request": (refuses(400), None),
-    "sends an error as an answer": (sends({"error": {"message": "upstream", "code": 502}}), None),
-    "sends no choice": (sends({"choices": []}), None),
-    "sends nothing in a choice": (says(None), None),
+    "is busy": (refuses(429), ("rate_limited", "status 429")),
+    "is broken": (refuses(500), ("llm_unavailable", "status 500")),
+    "breaks off": (breaks_off(), ("llm_unavailable", "connection")),
+    "hangs": (hangs(), ("llm_unavailable", "timeout")),
+    "cannot read the request": (refuses(400), ("bad_request", "status 400")),
+    "sends an error as an answer": (
+        sends({"error": {"message": "upstream", "code": 502}}),
+        ("llm_unavailable", "broken_body"),
+    ),
+    "sends no choice": (sends({"choices": []}), ("llm_unavailable", "broken_body")),
+    "sends nothing in a choice": (says(None), ("llm_unavailable", "no_content")),
 }
+UNANSWERED = ("rate_limited", "llm_unavailable", "bad_request")
 
 
-def test_every_item_ends_labelled_or_abstained_or_is_asked_again_next_run(bench, stub, monkeypatch, caplog):
+def test_every_item_ends_labelled_abstained_or_quarantined_with_its_reason(bench, stub, monkeypatch, caplog):
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setattr(endpoint, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(switchboard, "PATIENCE", replace(QUICK, item_s=2.0))
     stub.script = {text: script for text, (script, _) in OUTCOMES.items()}
     bench.arrive(1, *OUTCOMES)
     first = bench.label()
-    ended = {text: outcome for text, (_, outcome) in OUTCOMES.items() if outcome}
+    ended = {text: outcome for text, (_, outcome) in OUTCOMES.items() if outcome[0] not in UNANSWERED}
     assert {text: (label, reason) for text, label, reason in bench.said()} == ended
-    assert (first.calls, first.annotations, first.failed) == (19, 11, 8)
+    set_aside = bench.sql("select text, reason, detail from unanswered join item using (item_id)")
+    assert {text: why for text, *why in set_aside} == {
+        text: list(outcome) for text, (_, outcome) in OUTCOMES.items() if text not in ended
+    }
+    # 5 labelled; declined, prose, two invented labels; cut, filtered twice, too long and the 8 without an answer
+    assert (first.asked, first.labelled, first.abstained, first.quarantined, first.failed) == (21, 5, 4, 12, 8)
 
     stub.script, stub.asked = {}, []
     second = bench.label()
     assert sorted(stub.asked) == sorted(OUTCOMES.keys() - ended)
-    assert (second.calls, second.annotations, second.failed) == (8, 8, 0)
+    assert (second.asked, second.labelled, second.annotations, second.failed) == (8, 8, 8, 0)
 
     stored = str(bench.sql("select * exclude (content) from reply"))
     assert KEY not in caplog.text and KEY not in stored
     assert not any(text in caplog.text for text in OUTCOMES if text not in ("hangs", "declines", "is busy"))
 
 
-FATAL = [(401, None, "OPENAI_API_KEY"), (403, None, "OPENAI_API_KEY"), (404, None, "no such model"), (429, "insufficient_quota", "quota")]  # fmt: skip
+FATAL = [
+    (401, None, RequestError, "OPENAI_API_KEY"),
+    (403, None, RequestError, "OPENAI_API_KEY"),
+    (404, None, RequestError, "no such model"),
+    (400, "unsupported_parameter", RequestError, "does not take such a request"),
+    (429, "insufficient_quota", BudgetStop, "quota"),
+    (402, None, BudgetStop, "nothing left"),
+]
 
 
-@pytest.mark.parametrize("status, code, said", FATAL)
-def test_what_fails_for_every_item_stops_the_run_and_keeps_what_was_answered(bench, stub, status, code, said):
+@pytest.mark.parametrize("status, code, kind, said", FATAL)
+def test_what_fails_for_every_item_stops_the_run_and_keeps_what_was_answered(bench, stub, status, code, kind, said):
     bench.change(models=["{name: zero, kind: llm, model: m, concurrency: 1}"])
     texts = [f"The waiter dropped {n} plates." for n in range(5)]
     bench.arrive(1, *texts)
@@ -265,31 +297,33 @@ def test_what_fails_for_every_item_stops_the_run_and_keeps_what_was_answered(ben
         return await (stop if next(turn) >= 2 else says('{"label": "good"}'))()
 
     stub.script = dict.fromkeys(texts, third_is_refused)
-    with pytest.raises(RequestError) as stopped:
+    with pytest.raises(kind) as stopped:
         bench.label()
     message = str(stopped.value)
-    assert said in message and f"answered {status} for model 'm'" in message and message.startswith("zero: ")
+    assert said in message and f"answered {status} for model 'm'" in message
     assert KEY not in message and "plates" not in message
     assert stopped.value.__context__ is None  # the client's own error would quote what it was sent
-    assert bench.sql("select count(*) from reply") == [(2,)]
+    assert bench.sql("select count(*) from reply where item_id <> 'probe'") == [(2,)]
 
     stub.script, stub.asked = {}, []
-    assert (bench.label().cached, len(stub.asked)) == (2, 3)
+    assert (bench.label().labelled, len(stub.asked)) == (3, 3)
 
 
-def test_an_endpoint_that_is_down_is_not_asked_for_every_item(bench, monkeypatch):
+def test_an_endpoint_that_is_down_is_not_asked_for_every_item(bench, stub, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
-    bench.change(models=["{name: zero, kind: llm, model: m, concurrency: 20}"])
+    quick = replace(QUICK, breaker=Breaker(calls=10, pause_s=0.05))
+    monkeypatch.setattr(switchboard, "PATIENCE", quick)
     bench.arrive(1, *(f"Review number {n}" for n in range(200)))
     usage = bench.label()
-    # 20 failures are enough; up to 19 more calls were out, or went out, before the 20th came back
-    assert 20 <= usage.calls < 40
-    assert (usage.failed, usage.annotations) == (200, 0)
+    # the breaker trips three times, after ten failed calls each; up to 16 more were out when it did
+    assert 30 <= usage.calls < 30 + 3 * 16
+    assert (usage.failed, usage.quarantined, usage.annotations, usage.usd) == (200, 200, 0, 0.0)
+    assert bench.sql("select count(*) from lost_call") == [(0,)]  # nothing reached the endpoint: nothing can be billed
 
 
 def test_replies_are_facts_so_a_second_run_asks_nothing(bench, stub):
     bench.arrive(1, "Fine.", "Awful.")
-    assert bench.label().calls == 2
+    assert bench.label().labelled == 2
     assert bench.label().calls == 0
     assert len(stub.asked) == 2
 
@@ -298,13 +332,12 @@ def test_a_run_that_was_stopped_asks_only_for_what_it_had_not_heard(bench, stub)
     bench.arrive(1, "Fine.", "Awful.", "Slow.")
     stub.script = {"Slow.": hangs()}
     run = bench.run()
-    version = versions.fn(run)["zero"]
+    present = versions.fn(run)
 
     async def stopped():
         with disable_run_logger():
-            work = label_items.fn(
-                run, run.curation.models[0], version, unlabelled.fn(run, run.curation.models[0], version)
-            )
+            (model,) = run.curation.models
+            work = label_items.fn(run, model, present["zero"], unlabelled.fn(run, model, present))
             await asyncio.wait_for(work, 0.7)
 
     with pytest.raises(TimeoutError):
@@ -327,7 +360,7 @@ def test_another_question_is_another_version_and_is_asked(bench, stub, change):
     bench.arrive(1, "Fine.")
     bench.label()
     bench.change(**change)
-    assert bench.label().calls == 1
+    assert bench.label().labelled == 1 and len(stub.asked) == 2
     assert bench.sql("select count(distinct annotator_version) from annotation") == [(2,)]
 
 
@@ -344,7 +377,7 @@ def test_another_source_with_another_context_asks_nothing_anew(bench, stub):
 def test_two_annotators_that_ask_the_same_share_the_reply(bench, stub):
     bench.change(models=["{name: zero, kind: llm, model: m}", "{name: twin, kind: llm, model: m}"])
     bench.arrive(1, "Fine.")
-    assert (bench.label("zero").calls, bench.label("twin").cached) == (1, 1)
+    assert (bench.label("zero").labelled, bench.label("twin").cached, len(stub.asked)) == (1, 1, 1)
     assert bench.sql("select count(*), count(distinct reply_id), count(distinct annotation_id) from annotation") == [(2, 1, 2)]  # fmt: skip
 
 
@@ -475,10 +508,6 @@ def test_an_item_is_never_shown_its_own_group_or_its_near_duplicates(bench, stub
     assert not any("word of the evening" in shot for shot in shown["Cheap was the word of the evening"])
     assert twin + "." not in shown[twin + "!"]
     assert all(text not in shots for text, shots in shown.items())
-
-
-def asked(message):
-    return json.loads(message["content"])["text"]
 
 
 def test_a_persons_later_label_replaces_an_earlier_one_whatever_the_order_of_arrival(bench):

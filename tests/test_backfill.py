@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.backfill import backfill, checked, days
+from flows.backfill import backfill, checked, days, spent
 from schemas.errors import RequestError
 
 START, END = date(2026, 11, 15), date(2026, 11, 17)
@@ -34,6 +34,23 @@ def test_a_range_holds_both_its_ends():
 def test_a_range_without_a_date_is_a_wrong_request(twelve, tmp_path):
     with pytest.raises(RequestError, match="the range is empty"):
         checked(str(twelve(tmp_path / "a")), END, START, None)
+
+
+def test_a_limit_on_what_has_no_known_price_is_a_wrong_request(twelve, tmp_path):
+    folder = twelve(tmp_path / "a", "  - {name: m, kind: llm, model: llama3.2}\n")
+    checked(str(folder), START, END, None)
+    with pytest.raises(RequestError, match="--max-usd cannot be kept: no price is known for m"):
+        checked(str(folder), START, END, 1.0)
+
+
+def test_dates_have_spent_what_is_known_and_may_have_spent_what_was_lost():
+    summaries = [
+        {"llm": {"usd": 1.0, "usd_at_risk": 0.5}},
+        {"llm": {"usd": None, "usd_at_risk": None}},
+        {"status": "source_refused"},
+        {"llm": {"usd": 2.0, "usd_at_risk": 0.0}},
+    ]
+    assert (spent(summaries), spent(summaries, also_lost=True)) == (3.0, 3.5)
 
 
 @pytest.mark.slow

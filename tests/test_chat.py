@@ -1,77 +1,65 @@
-"""A model's answer over the wire: what is sent, what is kept of the answer, and what it is read as."""
+"""A model's answer: what is asked for, what a reply is read as, and what several samples say together."""
 
-import asyncio
 import json
-import logging
+import math
 
-import httpx2
-import openai
 import pytest
+from pytest import approx
 
-from tasks.annotator import chat, endpoint, prompt
+from schemas.annotation import Annotation
+from schemas.curation import LLMAnnotator
+from schemas.row import columns
+from tasks.annotator import chat, profile, prompt
+from tasks.annotator.chat import Answer
+from tasks.endpoint import wire
 
-TEXT = "The soup was cold."
-BODY = chat.request(
-    "m",
-    prompt.messages("Label.", [prompt.Example("1", "Lovely ☕", "{}", "yes")], prompt.Example("2", TEXT, "{}")),
-    prompt.answer_format(["yes", "no"]),
-)
+LABELS = ["yes", "no", "maybe"]
 ANSWER = {"role": "assistant", "content": '{"label": "no"}', "refusal": None}
 CHOICE = {"index": 0, "finish_reason": "stop", "message": ANSWER, "logprobs": None}
-COMPLETION = {"model": "m-1", "system_fingerprint": "fp", "choices": [CHOICE], "usage": {"prompt_tokens": 9, "completion_tokens": 4}}  # fmt: skip
 
 
-def endpoint_saying(answer, status=200, kind="application/json", seen=None):
-    """Return a client of an endpoint that always answers so, and keeps what it was sent in `seen`."""
-
-    async def app(scope, receive, send):
-        body = (await receive())["body"]
-        if seen is not None:
-            seen.append((scope["path"], body, dict(scope["headers"])))
-        said = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-        headers = [(b"content-type", kind.encode()), (b"x-should-retry", b"false")]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": said})
-
-    inside = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app))
-    return openai.AsyncOpenAI(api_key="key-1", base_url="http://stub/v1", http_client=inside)
+def annotator(**changed):
+    return LLMAnnotator(**{"name": "a", "kind": "llm", "model": "m"} | changed)
 
 
-def ask(answer, **how):
-    return asyncio.run(chat.ask(endpoint_saying(answer, **how), BODY))
+def body(sample=0, **changed):
+    asked = annotator(**changed)
+    chat_of = prompt.messages("Label.", [], prompt.Example("1", "Cold soup.", "{}"))
+    return chat.request(asked, chat_of, prompt.answer_format(asked, LABELS), sample)
 
 
-def completion(**changed):
-    """Return a completion whose choice is changed."""
-    return COMPLETION | {"choices": [CHOICE | changed]}
+def reply(content=None, **changed):
+    """Return the stored reply of an endpoint whose choice is changed, or that says so."""
+    said = {"message": ANSWER | {"content": content}} if content is not None else {}
+    completion = {"model": "m-1", "choices": [CHOICE | said | changed]}
+    return wire.reply("chat", json.dumps(completion).encode(), profile.compact)
 
 
-def test_what_goes_over_the_wire_is_what_the_client_itself_would_send():
-    ours, theirs = [], []
-    ask(COMPLETION, seen=ours)
-    asyncio.run(endpoint_saying(COMPLETION, seen=theirs).chat.completions.create(**BODY))
-    ((path, body, headers),), ((their_path, their_body, their_headers),) = ours, theirs
-    assert json.loads(body) == json.loads(their_body) == BODY
-    assert (path, headers) == (their_path, their_headers)
-    assert headers[b"authorization"] == b"Bearer key-1"
+def test_one_sample_is_asked_for_without_chance_and_more_with_it():
+    assert [body()[key] for key in ("temperature", "seed", "max_completion_tokens")] == [0, 0, 256]
+    assert [body(3, samples=5)[key] for key in ("temperature", "seed")] == [1, 3]
+    assert [body(3, samples=5, temperature=0.5, max_answer_tokens=64)[key]
+            for key in ("temperature", "seed", "max_completion_tokens")] == [0.5, 3, 64]  # fmt: skip
 
 
-def test_a_reply_is_kept_with_what_it_took():
-    reply = ask(COMPLETION)
-    assert reply["content"] == '{"label": "no"}'
-    assert (reply["model"], reply["model_served"], reply["finish_reason"]) == ("m", "m-1@fp", "stop")
-    assert (reply["prompt_tokens"], reply["completion_tokens"], reply["usd"]) == (9, 4, None)
+def test_an_endpoint_is_asked_not_to_keep_what_it_is_sent_and_for_a_tier_only_where_one_is_named():
+    assert body()["store"] is False and "service_tier" not in body()
+    assert body(service_tier="flex")["service_tier"] == "flex"
 
 
 READ = [  # a choice, the label read from it, and why there is none
     ({}, "no", None),
-    ({"message": ANSWER | {"content": '{"label": "maybe"}'}}, None, "not_a_label"),
+    ({"message": ANSWER | {"content": '{"label": "perhaps"}'}}, None, "not_a_label"),
     ({"message": ANSWER | {"content": '{"label": ["no"]}'}}, None, "not_a_label"),
+    ({"message": ANSWER | {"content": '{"label": null}'}}, None, "not_a_label"),
     ({"message": ANSWER | {"content": '{"label": "n'}}, None, "not_json"),
+    ({"message": ANSWER | {"content": '{"reason": "Cold."}'}}, None, "not_json"),
     ({"message": ANSWER | {"content": "no"}}, None, "not_json"),
     ({"message": ANSWER | {"content": "[]"}}, None, "not_json"),
     ({"message": ANSWER | {"content": ""}}, None, "not_json"),
     ({"message": ANSWER | {"content": "[" * 100_000}}, None, "not_json"),
+    ({"message": ANSWER | {"content": '{"label": "no"} or {"label": "yes"}'}}, None, "not_json"),
+    ({"message": ANSWER | {"content": '```json\n{"label": "no"}\n```'}}, "no", None),
     ({"message": ANSWER | {"content": '{"label": "\ud83d"}'}}, None, "not_a_label"),
     ({"message": {"content": None, "refusal": "I cannot."}}, None, "refusal"),
     ({"finish_reason": "length"}, None, "length"),
@@ -88,111 +76,116 @@ READ = [  # a choice, the label read from it, and why there is none
 
 @pytest.mark.parametrize("choice, label, reason", READ, ids=range(len(READ)))
 def test_every_answer_is_a_label_or_a_reason(choice, label, reason):
-    answer = chat.read(ask(completion(**choice)), ["yes", "no"])
-    assert (answer.label, answer.reason) == (label, reason)
+    answer = chat.read(reply(**choice), LABELS)
+    assert (answer.label, answer.reason, answer.source) == (label, reason, "none")
+
+
+def tokens(before, **shares):
+    """Return tokens of an answer that begins so, with the label's probabilities, the chosen one first."""
+    ways = [{"token": label, "logprob": math.log(share)} for label, share in shares.items()]
+    spaced = [{"token": word, "logprob": 0.0, "top_logprobs": [{"token": word, "logprob": 0.0}]} for word in before]
+    return {"content": [*spaced, ways[0] | {"top_logprobs": ways}, {"token": '"}', "logprob": 0.0}]}
 
 
 def test_log_probabilities_become_the_distribution():
-    ways = [{"token": "no", "logprob": -0.105361}, {"token": "yes", "logprob": -2.302585}]
-    tokens = [
-        {"token": '{"label": "', "logprob": 0.0},
-        ways[0] | {"top_logprobs": ways},
-        {"token": '"}', "logprob": 0.0},
-    ]
-    answer = chat.read(ask(completion(logprobs={"content": tokens})), ["yes", "no"])
-    assert answer.source == "logprobs"
-    assert answer.distribution == {"yes": pytest.approx(0.1, abs=1e-6), "no": pytest.approx(0.9, abs=1e-6)}
+    answer = chat.read(reply(logprobs=tokens(['{"label": "'], no=0.9, yes=0.08, nay=0.02)), LABELS)
+    assert (answer.label, answer.source, answer.profile) == ("no", "logprobs", None)
+    assert answer.distribution == approx({"yes": 0.08 / 0.98, "no": 0.9 / 0.98, "maybe": 0})
+    assert answer.off_label_share == approx(0.02)
 
 
-@pytest.mark.parametrize(
-    "usage", [None, {}, {"prompt_tokens": None}, "?", {"prompt_tokens": -1}, {"prompt_tokens": 2**70}]
-)
-def test_tokens_that_were_not_counted_are_none(usage):
-    assert ask(COMPLETION | {"usage": usage})["prompt_tokens"] == 0
+def test_a_reply_with_a_reason_has_a_profile():
+    words = ['{"reason": "', *[" word"] * 14, '", "label": "']
+    said = json.dumps({"reason": " word" * 14, "label": "no"})
+    answer = chat.read(reply(said, logprobs=tokens(words, no=0.5, yes=0.5)), LABELS)
+    # 17 tokens are known with their alternatives, all certain but one, of ln 2
+    assert (answer.label, answer.distribution["yes"]) == ("no", 0.5)
+    assert answer.profile["sum"] == answer.profile["max"] == approx(math.log(2))
+    assert answer.profile["mean"] == approx(math.log(2) / 17)
+    assert set(answer.columns) < set(columns(Annotation).names)
 
 
-NO_COMPLETION = [
-    {"error": {"message": TEXT, "code": 502}},
-    {"choices": []},
-    {"choices": None},
-    {"choices": [None]},
-    [],
-    None,
-    completion(message=None),
-    completion(message={"content": None}),
-    completion(message={"content": [{"type": "text", "text": "no"}]}),
-    completion(finish_reason=None),
-    completion(finish_reason="error"),
-    b'{"choices": [',
-    b"<html>busy</html>",
-    b"[" * 100_000,
-    b"\xff\xff",
-    b"",
-]
+STATED = [  # what is stated, and the probability of `no`: half of the rest goes to each of the others
+    ("70", 0.7), ("100", 1.0), ("140", 1.0), ("-5", 0.0), ("62.5", 0.625), ("1" * 400, 1.0),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("answer", NO_COMPLETION, ids=range(len(NO_COMPLETION)))
-@pytest.mark.parametrize("kind", ["application/json", "text/html"])
-def test_what_is_no_completion_is_a_failure_and_is_not_quoted(answer, kind):
-    with pytest.raises(chat.NoReply) as failure:
-        ask(answer, kind=kind)
-    assert TEXT not in str(failure.value)
+@pytest.mark.parametrize("stated, share", STATED)
+def test_a_stated_confidence_counts_where_there_are_no_log_probabilities(stated, share):
+    answer = chat.read(reply(f'{{"label": "no", "confidence": {stated}}}'), LABELS)
+    assert answer.source == "verbalised"
+    assert answer.distribution == approx({"no": share, "yes": (1 - share) / 2, "maybe": (1 - share) / 2})
+    assert answer.off_label_share is None
 
 
-@pytest.mark.parametrize(
-    "code, reason", [("content_filter", "content_filter"), ("context_length_exceeded", "context_length")]
-)
-def test_an_item_an_endpoint_will_not_look_at_is_an_abstention(code, reason):
-    reply = ask({"error": {"message": TEXT, "code": code}}, status=400)
-    assert chat.read(reply, ["yes", "no"]).reason == reason
-    assert TEXT not in str(reply)
+def test_log_probabilities_come_before_a_stated_confidence():
+    answer = chat.read(reply('{"label": "no", "confidence": 70}', logprobs=tokens(['{"label": "'], no=0.9, yes=0.1)), LABELS)  # fmt: skip
+    assert (answer.source, answer.distribution["no"]) == ("logprobs", approx(0.9))
 
 
-FATAL = [
-    (401, None, None, "the key in OPENAI_API_KEY is missing or refused"),
-    (403, None, None, "the key in OPENAI_API_KEY may not use it"),
-    (404, "model_not_found", None, "there is no such model or address"),
-    (429, "insufficient_quota", None, "the account's quota"),
-    (400, "unsupported_parameter", "logprobs", "it does not take `logprobs`: choose another model"),
-    (400, "unsupported_value", TEXT, "it does not take such a request"),
-]
+@pytest.mark.parametrize("stated", ['"70"', "null", "true", "[70]", "NaN"])
+def test_a_confidence_that_is_no_number_is_none(stated):
+    answer = chat.read(reply(f'{{"label": "no", "confidence": {stated}}}'), LABELS)
+    assert (answer.label, answer.source, answer.distribution) == ("no", "none", None)
 
 
-@pytest.mark.parametrize("status, code, param, said", FATAL)
-def test_what_fails_for_every_item_is_told_in_words_of_ours(status, code, param, said):
-    with pytest.raises(openai.APIStatusError) as failure:
-        ask({"error": {"message": f"key-1 may not say {TEXT}", "code": code, "param": param}}, status=status)
-    assert endpoint.is_fatal(failure.value)
-    complaint = endpoint.complaint(failure.value, "https://me:key-1@stub/v1?k=key-1", "m")
-    assert said in complaint and f"https://stub/v1 answered {status} for model 'm'" in complaint
-    assert "key-1" not in complaint and TEXT not in complaint
+def sure(label, yes, no, **more):
+    return Answer(label, {"yes": yes, "no": no, "maybe": 1 - yes - no}, "logprobs", 0.1, **more)
 
 
-@pytest.mark.parametrize("status, code", [(429, "rate_limit_exceeded"), (500, None), (400, None), (400, ["odd"])])
-def test_what_may_go_better_with_another_item_or_later_stops_nothing(status, code):
-    with pytest.raises(openai.APIStatusError) as failure:
-        ask({"error": {"message": "", "code": code}}, status=status)
-    assert not endpoint.is_fatal(failure.value)
+def test_one_sample_is_the_answer():
+    assert chat.settled([sure("no", 0.4, 0.6)], LABELS) == sure("no", 0.4, 0.6)
 
 
-def test_no_log_quotes_what_is_sent(caplog):
-    caplog.set_level(logging.DEBUG)
-    ask(COMPLETION)
-    assert TEXT not in caplog.text and "key-1" not in caplog.text
+def test_the_most_frequent_label_stands_with_the_mean_of_the_distributions():
+    answers = [sure("yes", 0.6, 0.4), sure("no", 0.0, 1.0), sure("yes", 0.9, 0.1), Answer(reason="refusal")]
+    found = chat.settled(answers, LABELS)
+    # (.6 + 0 + .9) / 3 and (.4 + 1 + .1) / 3
+    assert (found.label, found.source, found.off_label_share) == ("yes", "logprobs", approx(0.1))
+    assert found.distribution == approx({"yes": 0.5, "no": 0.5, "maybe": 0})
 
 
-def test_an_address_comes_from_the_curation_the_model_or_the_environment(monkeypatch):
-    monkeypatch.setenv("OPENAI_BASE_URL", " http://mine:8000/v1/\n")
-    assert endpoint.address("m", "http://h/v1/") == "http://h/v1"
-    assert endpoint.address("embedded", None) == endpoint.EMBEDDED_URL
-    assert endpoint.address("m", None) == "http://mine:8000/v1"
-    monkeypatch.setenv("OPENAI_BASE_URL", "mine:8000")
-    with pytest.raises(endpoint.RequestError, match="must begin with http"):
-        endpoint.address("m", None)
+def test_of_labels_given_as_often_the_more_probable_stands_then_the_first():
+    assert chat.settled([sure("yes", 0.6, 0.4), sure("no", 0.1, 0.9)], LABELS).label == "no"
+    assert chat.settled([Answer("maybe"), Answer("no")], LABELS).label == "no"
 
 
-def test_a_key_that_cannot_be_sent_is_refused_and_not_repeated(monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret…")
-    with pytest.raises(endpoint.RequestError) as stop:
-        endpoint.client("http://h/v1")
-    assert "secret" not in str(stop.value)
+def test_samples_without_log_probabilities_are_counted():
+    stated = Answer("no", {"yes": 0.1, "no": 0.8, "maybe": 0.1}, "verbalised")
+    found = chat.settled([stated, sure("no", 0.1, 0.9), Answer("yes"), Answer(reason="not_json")], LABELS)
+    # two of three: (2 + .5) / (3 + 1.5); what one of them stated and what another's tokens said is not mixed in
+    assert (found.label, found.source, found.off_label_share) == ("no", "samples", None)
+    assert found.distribution == approx({"no": 5 / 9, "yes": 3 / 9, "maybe": 1 / 9})
+
+
+def test_where_all_abstain_the_most_frequent_reason_stands():
+    reasons = ["not_json", "refusal", "refusal"]
+    assert chat.settled([Answer(reason=reason) for reason in reasons], LABELS) == Answer(reason="refusal")
+
+
+def test_the_profile_is_of_the_first_sample_with_the_label():
+    answers = [sure("no", 0, 1, profile={"max": 1.0}), sure("yes", 1, 0, profile={"max": 2.0}), sure("yes", 1, 0)]
+    assert chat.settled(answers, LABELS).profile == {"max": 2.0}
+
+
+def test_a_cut_answer_is_asked_for_with_twice_the_room():
+    assert chat.again(body(max_answer_tokens=64), Answer(reason="length")) == body(max_answer_tokens=128)
+    fitted = {"max_tokens": 64, "messages": []}
+    assert chat.again(fitted, Answer(reason="length")) == {"max_tokens": 128, "messages": []}
+
+
+@pytest.mark.parametrize("reason", ["not_json", "not_a_label"])
+def test_an_answer_that_is_none_is_asked_for_with_a_reminder_and_is_not_sent_back(reason):
+    first, item = body()["messages"]
+    asked = chat.again(body(), Answer(reason=reason))
+    assert asked["messages"] == [{"role": "system", "content": f"{first['content']}\n{chat.REMINDER}"}, item]
+    assert asked | {"messages": []} == body() | {"messages": []}
+
+
+@pytest.mark.parametrize("answer", [Answer("no"), *(Answer(reason=reason) for reason in ("refusal", "content_filter", "context_length", "tool_calls"))])  # fmt: skip
+def test_nothing_else_is_asked_for_again(answer):
+    assert chat.again(body(), answer) is None
+
+
+def test_only_what_was_not_seen_to_the_end_sets_an_item_aside():
+    assert frozenset({"content_filter", "context_length", "length"}) == chat.QUARANTINED

@@ -11,7 +11,9 @@ import pytest
 from flows.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ["init", "check", "run", "backfill", "status", "measure", "aggregate", "releases", "sql", "schema", "serve"]
+COMMANDS = [
+    "init", "check", "run", "backfill", "status", "measure", "aggregate", "annotate", "releases", "sql", "schema", "serve",
+]  # fmt: skip
 
 
 def test_help_lists_the_commands_there_are(capsys):
@@ -22,7 +24,8 @@ def test_help_lists_the_commands_there_are(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["measure", "labels.csv"], ["aggregate", "labels.csv", "-o", "out.csv"]]
+    "arguments",
+    [["--help"], ["annotate", "--help"], ["measure", "labels.csv"], ["aggregate", "labels.csv", "-o", "out.csv"]],
 )
 def test_help_and_file_commands_start_without_what_takes_seconds(arguments, tmp_path):
     (tmp_path / "labels.csv").write_text("item_id,annotator_id,label\nX,A,yes\nX,B,yes\nY,A,no\nY,B,yes\n")
@@ -90,6 +93,15 @@ def test_a_hosted_model_without_a_key_is_a_wrong_request(capsys, tmp_path, monke
     assert "OPENAI_API_KEY is not set" in capsys.readouterr().err
 
 
+def test_a_limit_on_what_has_no_known_price_is_a_wrong_request(capsys, tmp_path):
+    main(["init", str(tmp_path / "shop")])
+    file = tmp_path / "shop" / "curation.yaml"
+    file.write_text(file.read_text().replace("model: embedded", "model: unheard-of"))
+    assert main(["run", str(tmp_path / "shop"), "--home", str(tmp_path / "home"), "--max-usd", "1"]) == 2
+    assert "--max-usd cannot be kept: no price is known" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
 def test_the_schema_is_one_that_editors_read(capsys):
     main(["schema", "--json"])
     schema = json.loads(capsys.readouterr().out)
@@ -118,6 +130,16 @@ def test_sql_reads_the_store_and_nothing_else(statement, capsys, tmp_path):
 def test_every_noun_is_a_view_even_of_an_empty_store(capsys, tmp_path):
     main(["init", str(tmp_path / "shop")])
     capsys.readouterr()
-    for noun in ("documents", "items", "annotations", "consensus", "examples", "quarantine", "replies", "runs"):
+    for noun in (
+        "documents",
+        "items",
+        "annotations",
+        "consensus",
+        "examples",
+        "quarantine",
+        "replies",
+        "runs",
+        "spend",
+    ):
         assert main(["sql", f"select count(*) as rows from {noun}", str(tmp_path / "shop"), "--home", str(tmp_path), "--json"]) == 0  # fmt: skip
         assert json.loads(capsys.readouterr().out) == {"columns": ["rows"], "rows": [[0]]}

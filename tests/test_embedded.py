@@ -120,6 +120,34 @@ def test_the_tokens_of_a_reply_spell_it():
     assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
 
 
+def asked_for(**properties):
+    """Return a response format that asks for these properties, the label among them."""
+    schema = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {"type": "json_schema", "json_schema": {"name": "annotation", "strict": True, "schema": schema}}
+
+
+@installed
+def test_a_reason_and_a_confidence_are_given_where_they_are_asked_for():
+    one, more = {"type": "string", "enum": list(LABELS)}, {"reason": {"type": "string"}, "odd": {"type": "array"}}
+    form = asked_for(**more, label=one, confidence={"type": "integer"})
+    plain, told = ask(request("food", REVIEW), request("food", REVIEW, response_format=form))
+    said = json.loads(told.choices[0].message.content)
+    assert list(said) == ["reason", "label", "confidence"]
+    assert (said["label"], bool(said["reason"])) == (label(plain), True)
+    assert said["confidence"] == round(100 * distribution(plain)[said["label"]])
+    assert "".join(token.token for token in told.choices[0].logprobs.content) == told.choices[0].message.content
+    assert distribution(told) == distribution(plain)
+
+
+@installed
+def test_what_a_label_means_is_said_after_the_guidelines():
+    labels = {"up": "The reviewer is happy.", "down": "The reviewer is unhappy."}
+    sent = request(None, "Wonderful!", labels=labels)
+    plain = json.loads(json.dumps(sent))
+    sent["messages"][0]["content"] = "- up: The reviewer is unhappy.\n" + sent["messages"][0]["content"]
+    assert [distribution(reply) for reply in ask(sent)] == [distribution(reply) for reply in ask(plain)]
+
+
 @installed
 def test_a_label_that_begins_another_keeps_its_closing_quote():
     labels = {"bad": "The reviewer is unhappy.", "bad_service": "The waiter was rude."}
@@ -151,7 +179,9 @@ def test_a_request_given_up_leaves_the_others_alone():
 
 
 @installed
-@pytest.mark.parametrize("said", ['<item>\n{"aspect": "food", "text": "Delicious food."}\n</item>', "Delicious food."])
+@pytest.mark.parametrize(
+    "said", ['<item 7G>\n{"aspect": "food", "text": "Delicious food."}\n</item 7G>', "Delicious food."]
+)
 def test_a_turn_is_read_with_or_without_its_wrapping(said):
     sent = request("food", "")
     sent["messages"][-1]["content"] = said
@@ -181,6 +211,8 @@ def test_the_one_model_is_listed():
     [
         ({"response_format": {"type": "text"}}, "only labels"),
         ({"response_format": answer_format(["only"])}, "two or more"),
+        ({"response_format": asked_for(reason={"type": "string"})}, "only labels"),
+        ({"response_format": asked_for(a={"enum": ["x", "y"]}, b={"enum": ["x", "y"]})}, "only labels"),
         ({"messages": []}, "user turn"),
         ({"messages": [{"role": "user"}]}, "role and a text"),
         ({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}, "pairs"),

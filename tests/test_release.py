@@ -332,7 +332,7 @@ def test_row_by_row_the_chats_and_the_table_say_the_same(published):
         assert [row["item_id"] for row in table] == sorted(row["item_id"] for row in table)
         assert {row["split"] for row in table} <= {split}
         for row, chat in zip(table, chats, strict=True):
-            assert json.loads(chat[-2]["content"])["text"] == row["text"]
+            assert json.loads(chat[-2]["content"].split("\n")[1])["text"] == row["text"]  # between its marks
             assert json.loads(chat[-1]["content"]) == {"label": row["label"]}
             count += 1
     assert count == 12

@@ -10,6 +10,7 @@ import pytest
 from deltalake.exceptions import CommitFailedError
 
 from schemas.errors import RequestError
+from schemas.row import Row
 from tasks.store import KEYS, Ids, Store, tables
 from tasks.store.ids import share
 
@@ -76,11 +77,30 @@ def test_a_folder_the_format_cannot_name_is_refused(tmp_path, folder):
         Store(tmp_path / folder)
 
 
-def test_only_keys_have_statistics_in_the_log(tmp_path):
-    Store(tmp_path).merge("split", splits("a"))
+def test_only_keys_have_statistics_in_the_log(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "MAX_FILES", 1)
+    store = Store(tmp_path)
+    store.merge("split", splits("a"))
+    store.merge("split", splits("b"))
+    store.tidy()  # the library writes these files
     commits = [json.loads(line) for log in tmp_path.rglob("_delta_log/*.json") for line in log.read_text().splitlines()]
-    (added,) = [json.loads(commit["add"]["stats"]) for commit in commits if "add" in commit]
-    assert set(added["minValues"]) == {"item_id"}
+    written = [json.loads(commit["add"]["stats"]) for commit in commits if "add" in commit]
+    assert [set(stats.get("minValues", {})) for stats in written] == [set(), set(), {"item_id"}]
+
+
+def test_a_store_of_an_earlier_version_gets_the_columns_added_since(tmp_path, monkeypatch):
+    class Before(Row):
+        call_id: str
+        model: str
+
+    with monkeypatch.context() as before:
+        before.setitem(tables.TABLES, "lost_call", Before)
+        Store(tmp_path).merge("lost_call", [{"call_id": "a", "model": "m"}])
+    query = "select call_id, model, kind from lost_call order by call_id"
+    assert Store(tmp_path).connect().sql(query).fetchall() == [("a", "m", None)]
+    names = {"annotator_id": "x", "item_id": "i", "model": "m", "kind": "timeout", "usd_at_most": None, "run_id": "r"}
+    assert Store(tmp_path).merge("lost_call", [names | {"call_id": "b", "event_at": NOW}]) == 1
+    assert Store(tmp_path).connect().sql(query).fetchall() == [("a", "m", None), ("b", "m", "timeout")]
 
 
 def test_an_id_is_fixed_by_its_parts_and_its_key(monkeypatch):

@@ -2,15 +2,18 @@
 
 from schemas.curation.model import (
     Annotator,
+    Budget,
     Clean,
     Consensus,
     Curation,
     Fields,
+    FunctionAnnotator,
     Gates,
     HumanAnnotator,
     LabelFields,
     Labels,
     LLMAnnotator,
+    Price,
     Source,
     Splits,
 )
@@ -18,15 +21,18 @@ from schemas.curation.reading import find, load
 
 __all__ = [
     "Annotator",
+    "Budget",
     "Clean",
     "Consensus",
     "Curation",
     "Fields",
+    "FunctionAnnotator",
     "Gates",
     "HumanAnnotator",
     "LLMAnnotator",
     "LabelFields",
     "Labels",
+    "Price",
     "Source",
     "Splits",
     "find",

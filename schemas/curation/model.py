@@ -143,6 +143,35 @@ class Clean(Settings):
         return self
 
 
+class Price(Settings):
+    """What a model costs, in US dollars for a million tokens."""
+
+    input: Annotated[float, Field(ge=0)]
+    """Tokens it is asked with."""
+    output: Annotated[float, Field(ge=0)]
+    """Tokens it answers with."""
+    cached: Annotated[float, Field(ge=0)] | None = None
+    """Tokens it is asked with and remembers from a call before; the price of input where it is not given."""
+
+
+class OnlyWhere(Settings):
+    """Which items an annotator is asked about: those another one is unsure of."""
+
+    annotator: Name
+    """The annotator that labels first."""
+    min_entropy_nats: Annotated[float, Field(ge=0)] = 0.5
+    """Least entropy of its distribution; where it gave no label or no distribution it counts as unsure."""
+
+
+class Batch(Settings):
+    """Asking by the Batch API: half the price, an answer within a day."""
+
+    wait_minutes: Annotated[float, Field(ge=0)] = 0
+    """How long a run waits for pending batches; then it goes on without them, and the next run takes them up."""
+    direct_after_minutes: Annotated[float, Field(gt=0)] = 1440
+    """Age of a batch from which what it has not answered is asked for directly."""
+
+
 class LLMAnnotator(Settings):
     """A language model that labels items."""
 
@@ -156,12 +185,43 @@ class LLMAnnotator(Settings):
     """Whether settled examples are shown."""
     shots: Annotated[int, Field(ge=1, le=100)] = 8
     """Examples shown with a few_shot prompt."""
+    select: Literal["nearest", "diverse", "balanced", "fixed"] = "nearest"
+    """How they are chosen from the pool: nearest to the item, nearest but unlike each other, nearest of each label in
+    turn, or the same for every item."""
     pool: Annotated[int, Field(ge=1)] = 1
     """Number of the frozen pool the examples come from; a greater number freezes a new one."""
+    reason: bool = False
+    """Whether it writes down its reason before the label."""
+    samples: Annotated[int, Field(ge=1, le=64)] = 1
+    """How often it is asked about each item; its label is the most frequent one."""
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Of its sampling; where not given, 0 for one sample and 1 for more."""
+    stated_confidence: bool = False
+    """Whether it states how sure it is; used where neither log-probabilities nor samples give a distribution."""
+    calibration: Literal["none", "batch"] = "none"
+    """batch: each label's probability is divided by its mean over all items, so that a bias for a label cancels."""
+    only_where: OnlyWhere | None = None
+    """Limits it to the items another annotator is unsure of (a cascade)."""
+    max_answer_tokens: Annotated[int, Field(ge=16, le=32_768)] = 256
+    """Longest answer; where one is cut, it is asked once more with twice as many."""
+    api: Literal["chat", "responses"] = "chat"
+    """The Chat Completions or the Responses protocol."""
     base_url: str | None = None
     """The endpoint; OPENAI_BASE_URL where it is not given."""
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] = "OPENAI_API_KEY"
+    """The environment variable that holds its key."""
+    service_tier: Literal["auto", "default", "flex", "priority"] | None = None
+    """The tier asked for; the one that answered is what is paid."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 64
-    """Calls in flight at once."""
+    """Calls in flight at once, at most."""
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    """The endpoint's limit, where its answers do not tell it."""
+    tokens_per_minute: Annotated[int, Field(ge=1)] | None = None
+    """The endpoint's limit, where its answers do not tell it."""
+    batch: Batch | None = None
+    """Asks by the Batch API where it is given."""
+    price: Price | None = None
+    """What it costs, where the project's price table does not know or is wrong."""
 
     @field_validator("base_url")
     @classmethod
@@ -220,7 +280,26 @@ class HumanAnnotator(Settings):
         return _local_path(path)
 
 
-Annotator = Annotated[LLMAnnotator | HumanAnnotator, Field(discriminator="kind")]
+class FunctionAnnotator(Settings):
+    """A labelling function: a rule that labels or abstains."""
+
+    name: Name
+    """The annotator's id."""
+    kind: Literal["function"]
+    """A Python callable or an SQL expression."""
+    function: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
+    """A callable, as `module:name`, given the text and the context as keywords; it returns a label or None."""
+    sql: Name | None = None
+    """An SQL expression over `text` and the fields of the context; null abstains."""
+
+    @model_validator(mode="after")
+    def _is_one_rule(self) -> "FunctionAnnotator":
+        if (self.function is None) == (self.sql is None):
+            raise ValueError("a labelling function is either a `function` or `sql`")
+        return self
+
+
+Annotator = Annotated[LLMAnnotator | FunctionAnnotator | HumanAnnotator, Field(discriminator="kind")]
 
 
 class Consensus(Settings):
@@ -281,6 +360,15 @@ class Gates(Settings):
     """Greatest mean entropy of people's votes (a warning)."""
 
 
+class Budget(Settings):
+    """What models may cost, in US dollars; calls in flight are counted at the most they can cost."""
+
+    usd_per_run: Annotated[float, Field(ge=0)] | None = None
+    """Of one run."""
+    usd_per_month: Annotated[float, Field(ge=0)] | None = None
+    """Of all runs of one calendar month, UTC."""
+
+
 class Release(Settings):
     """Where and how releases are published."""
 
@@ -329,6 +417,8 @@ class Curation(Settings):
     """How examples are divided."""
     gates: Gates = Gates()
     """Thresholds of the expectation suites."""
+    budget: Budget = Budget()
+    """What models may cost."""
     release: Release = Release()
     """Where and how releases are published."""
     card: Card = Card()
@@ -356,6 +446,26 @@ class Curation(Settings):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"annotators share a name: {', '.join(twice)}")
         return annotators
+
+    @model_validator(mode="after")
+    def _cascades_end(self) -> "Curation":
+        first = {model.name: model.only_where.annotator for model in self.models if model.only_where}
+        models = {model.name for model in self.models}
+        for name in first:
+            seen, at = {name}, first[name]
+            while at in first and at not in seen:
+                seen.add(at)
+                at = first[at]
+            if at in seen:
+                raise ValueError(f"annotators wait for each other: {', '.join(sorted(seen))}")
+            if at not in models:
+                raise ValueError(f"only_where of {name!r} names no model among the annotators: {at!r}")
+        return self
+
+    @property
+    def functions(self) -> tuple[FunctionAnnotator, ...]:
+        """Return the annotators that are labelling functions, in the order given."""
+        return tuple(annotator for annotator in self.annotators if isinstance(annotator, FunctionAnnotator))
 
     @property
     def models(self) -> tuple[LLMAnnotator, ...]:

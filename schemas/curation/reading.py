@@ -9,7 +9,7 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from schemas.curation.model import Curation, HumanAnnotator, LLMAnnotator
+from schemas.curation.model import Curation, FunctionAnnotator, HumanAnnotator, LLMAnnotator
 from schemas.errors import RequestError
 
 MAX_BYTES = 256_000
@@ -18,14 +18,11 @@ FILE = "curation.yaml"
 # Keys of the contract whose stage is not there yet: refused by name, never ignored.
 NOT_YET = {
     ("accept",): "certified acceptance",
-    ("budget",): "the budget",
     ("clean", "languages"): "language filtering",
     ("clean", "contamination"): "contamination checks",
-    ("annotators", "*", "samples"): "sampling a model several times",
-    ("annotators", "*", "function"): "labelling functions",
 }
-TAGS = {"llm": LLMAnnotator, "human": HumanAnnotator}
-KINDS_NOT_YET = ("choices", "rating", "spans", "preference", "text", "function", "model")
+TAGS = {"llm": LLMAnnotator, "function": FunctionAnnotator, "human": HumanAnnotator}
+KINDS_NOT_YET = ("choices", "rating", "spans", "preference", "text", "model")
 MAX_SHOWN_CHARS = 60
 # pydantic's words are Python's; these are YAML's
 EXPECTED = {
@@ -207,9 +204,9 @@ def _wording(name: str, problem: dict[str, Any]) -> str:
         case "missing":
             return f"`{name}` is missing"
         case "union_tag_invalid":
-            return f"`{name}.kind`: llm or human expected{_found(problem['ctx']['tag'])}{_not_yet_kind(problem['ctx']['tag'])}"
+            return f"`{name}.kind`: llm, function or human expected{_found(problem['ctx']['tag'])}{_not_yet_kind(problem['ctx']['tag'])}"
         case "union_tag_not_found":
-            return f"`{name}.kind` is missing: llm or human"
+            return f"`{name}.kind` is missing: llm, function or human"
         case "literal_error":
             later = _not_yet_kind(given) if problem["loc"][-1] == "kind" else ""
             return f"`{name}`: {problem['ctx']['expected']} expected{_found(given)}{later}"

@@ -1,128 +1,52 @@
-"""A language model behind the OpenAI protocol: a prompt in, a reply out, an annotation read from it."""
+"""A language model's answer: what it is asked, and what its replies are read as."""
 
-import asyncio
 import json
-import time
+import re
+from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-import httpx2
-from openai import AsyncOpenAI, BadRequestError, OpenAIError
-
-from tasks.annotator.distribution import entropy_nats, from_logprobs
-from tasks.annotator.endpoint import EMBEDDED_URL
+from schemas.curation import LLMAnnotator
+from tasks.annotator.distribution import entropy_nats, from_logprobs, from_samples, from_stated
+from tasks.annotator.profile import profile
 
 MAX_TOP_LOGPROBS = 20
-MAX_ANSWER_TOKENS = 256
-DEADLINE_S = 180  # for all tries of one call together: slow drips and long `Retry-After`s would hold up a night
-FINISHED = ("stop", "length", "content_filter", "tool_calls", "function_call")  # anything else is a fault in disguise
-# What an endpoint refuses to look at, and would refuse again: an answer about the item, not a fault.
-REFUSED_UNSEEN = {"content_filter": "content_filter", "context_length_exceeded": "context_length"}
+# Reasons that set an item aside: it was not looked at, or not to the end. With any other reason the model abstains.
+QUARANTINED = frozenset({"content_filter", "context_length", "length"})
+REMINDER = "Answer with the JSON object and nothing else, and spell the label as it is spelled above."
+_FENCED = re.compile(r"\s*```(?:json)?\s*(\{.*\})\s*```\s*", re.S)  # how models write JSON where no schema binds them
 
 
-class NoReply(OpenAIError):
-    """Raised where an endpoint takes a request and sends no completion; says nothing of what it did send."""
-
-
-def request(model: str, chat: list[dict[str, str]], answer: dict[str, Any]) -> dict[str, Any]:
+def request(
+    annotator: LLMAnnotator, messages: list[dict[str, str]], answer_format: dict[str, Any], sample: int = 0
+) -> dict[str, Any]:
     """Return the body of one request; with the base URL it is all that decides the reply."""
-    return {
-        "model": model,
-        "messages": chat,
-        "response_format": answer,
-        "temperature": 0,
-        "seed": 0,
-        "max_completion_tokens": MAX_ANSWER_TOKENS,
+    temperature = annotator.temperature
+    if temperature is None:
+        temperature = 0 if annotator.samples == 1 else 1
+    body = {
+        "model": annotator.model,
+        "messages": messages,
+        "response_format": answer_format,
+        "temperature": float(temperature),
+        "seed": sample,
+        "max_completion_tokens": annotator.max_answer_tokens,
         "logprobs": True,
         "top_logprobs": MAX_TOP_LOGPROBS,
         "store": False,  # hosted endpoints keep what they are sent for weeks unless told not to
     }
-
-
-async def ask(client: AsyncOpenAI, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the reply's columns (all of schemas.annotation.Reply but the ids, clocks of recording and run)."""
-    started = time.perf_counter()
-    try:
-        said = await _completion(client, body)
-    except BadRequestError as error:
-        if not (reason := REFUSED_UNSEEN.get(str(error.code))):
-            raise
-        said = {"choices": [{"finish_reason": reason, "message": {}}]}
-    choice = said["choices"][0]
-    return {
-        "model": body["model"],
-        "model_served": "@".join(filter(None, (_text(said.get(key)) for key in ("model", "system_fingerprint")))),
-        "finish_reason": choice["finish_reason"],
-        "content": _text(choice["message"].get("content")),
-        "refusal": _text(choice["message"].get("refusal")),
-        "logprobs": _logprobs(choice),
-        "prompt_tokens": _tokens(said, "prompt_tokens"),
-        "completion_tokens": _tokens(said, "completion_tokens"),
-        # what a hosted model costs is not known here, and unknown is not nothing
-        "usd": 0.0 if str(client.base_url).startswith(EMBEDDED_URL) else None,
-        "latency_ms": (time.perf_counter() - started) * 1000,
-        "event_at": datetime.now(UTC),
-    }
-
-
-async def _completion(client: AsyncOpenAI, body: dict[str, Any]) -> dict[str, Any]:
-    """Return what the endpoint answered, as JSON says it; raise NoReply where that is no completion."""
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            # The same request as `chat.completions.create` sends. That copies every message through its types first,
-            # and the answer too: nine tenths of a few-shot call's work in this process, 2.5 ms instead of 0.25.
-            response = await client.post("/chat/completions", cast_to=httpx2.Response, body=body)
-    except TimeoutError:
-        raise NoReply(f"no answer within {DEADLINE_S} s") from None
-    try:
-        said = json.loads(response.content)
-        choice = said["choices"][0]
-        message, finish_reason = choice["message"], choice["finish_reason"]
-        is_whole = finish_reason in FINISHED and (finish_reason != "stop" or _says_something(message))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        is_whole = False
-    if not is_whole:
-        raise NoReply("what came is no chat completion")
-    return said | {"choices": [choice | {"message": message or {}}]}
-
-
-def _says_something(message: dict[str, Any]) -> bool:
-    return isinstance(message.get("content"), str) or bool(message.get("refusal"))
-
-
-def _text(value: Any) -> str | None:
-    """Return a text that can be stored: half of a surrogate pair, which JSON lets through, becomes a question mark."""
-    return value.encode(errors="replace").decode() if isinstance(value, str) else None
-
-
-def _tokens(said: dict[str, Any], key: str) -> int:
-    count = usage.get(key) if isinstance(usage := said.get("usage"), dict) else None
-    return count if isinstance(count, int) and 0 <= count < 2**31 else 0
-
-
-def _logprobs(choice: dict[str, Any]) -> str | None:
-    """Return the answer's tokens with their alternatives, or None where they are not there or of another make."""
-    try:
-        tokens = [_token(token) | {"top_logprobs": list(map(_token, token.get("top_logprobs") or []))}
-                  for token in choice["logprobs"]["content"]]  # fmt: skip
-    except (LookupError, TypeError, AttributeError):
-        return None
-    return json.dumps(tokens, ensure_ascii=False) if tokens else None
-
-
-def _token(token: dict[str, Any]) -> dict[str, Any]:
-    return {"token": _text(token["token"]) or "", "logprob": token["logprob"]}
+    return body | ({"service_tier": annotator.service_tier} if annotator.service_tier else {})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a reply says: a label with its distribution, or the reason there is none."""
+    """What a model says of an item: a label with its distribution, or the reason there is none."""
 
     label: str | None = None
     distribution: dict[str, float] | None = None
     source: str = "none"
     off_label_share: float | None = None
+    profile: dict[str, float] | None = None
     reason: str | None = None
 
     @property
@@ -135,23 +59,86 @@ class Answer:
             "distribution_source": self.source,
             "off_label_share": self.off_label_share,
             "entropy_nats": entropy_nats(self.distribution) if self.distribution else None,
+            "profile": self.profile,
             "reason": self.reason,
         }
 
 
 def read(reply: dict[str, Any], labels: list[str]) -> Answer:
-    """Return what a stored reply says; a refusal, a cut or an unknown label is an abstention with its reason."""
+    """Return what a stored reply says; a refusal, a cut or an unknown label is no label, with its reason.
+
+    The distribution is of the tokens' log-probabilities, or else of the confidence that was stated.
+    """
     if reply["refusal"]:
         return Answer(reason="refusal")
     if reply["finish_reason"] != "stop":
         return Answer(reason=reply["finish_reason"])
+    said = _object(reply["content"] or "")
+    tokens = json.loads(reply["logprobs"] or "[]")
+    shape = profile(tokens)
+    if "label" not in said:
+        return Answer(reason="not_json", profile=shape)
+    if (label := said["label"]) not in labels:
+        return Answer(reason="not_a_label", profile=shape)
+    if found := from_logprobs(tokens, labels):
+        return Answer(label, found[0], "logprobs", found[1], shape)
+    if (confidence := _number(said.get("confidence"))) is not None:
+        return Answer(label, from_stated(label, confidence, labels), "verbalised", profile=shape)
+    return Answer(label, profile=shape)
+
+
+def settled(answers: list[Answer], labels: list[str]) -> Answer:
+    """Return what the samples say together: the most frequent label, of equals the more probable, then the first.
+
+    Where all that gave a label have a distribution of tokens, theirs is the mean: the marginal over samples. Else it
+    is counted. Samples without a label have no vote; where none has one, the most frequent reason stands. The profile
+    is that of the first sample with the label.
+    """
+    if len(answers) == 1:
+        return answers[0]
+    voting = [answer for answer in answers if answer.label is not None]
+    if not voting:
+        return Answer(reason=Counter(answer.reason for answer in answers).most_common(1)[0][0])
+    is_whole = all(answer.source == "logprobs" for answer in voting)
+    votes, mean = Counter(answer.label for answer in voting), _mean(voting, labels) if is_whole else {}
+    label = max(labels, key=lambda one: (votes[one], mean.get(one, 0.0), -labels.index(one)))
+    return Answer(
+        label,
+        mean if is_whole else from_samples([answer.label for answer in voting], labels),
+        "logprobs" if is_whole else "samples",
+        sum(answer.off_label_share for answer in voting) / len(voting) if is_whole else None,
+        next(answer.profile for answer in voting if answer.label == label),
+    )
+
+
+def again(body: dict[str, Any], answer: Answer) -> dict[str, Any] | None:
+    """Return the body of the one request more that an answer is worth: with twice the room, or a reminder; else None.
+
+    What the model said is not sent back: it may be what an item told it to say.
+    """
+    if answer.reason == "length":
+        cap = next(key for key in ("max_completion_tokens", "max_tokens") if key in body)
+        return body | {cap: 2 * body[cap]}
+    if answer.reason in ("not_json", "not_a_label"):
+        first, *rest = body["messages"]
+        return body | {"messages": [first | {"content": f"{first['content']}\n{REMINDER}"}, *rest]}
+    return None
+
+
+def _mean(voting: list[Answer], labels: list[str]) -> dict[str, float]:
+    return {label: sum(answer.distribution[label] for answer in voting) / len(voting) for label in labels}
+
+
+def _object(content: str) -> dict[str, Any]:
+    """Return the JSON object that an answer is; an empty one where it is none."""
+    fenced = _FENCED.fullmatch(content)
     try:
-        label = json.loads(reply["content"] or "")["label"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return Answer(reason="not_json")
-    if label not in labels:
-        return Answer(reason="not_a_label")
-    found = from_logprobs(json.loads(reply["logprobs"]), labels) if reply["logprobs"] else None
-    if not found:
-        return Answer(label=label)
-    return Answer(label, found[0], "logprobs", found[1])
+        said = json.loads(fenced[1] if fenced else content)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _number(stated: Any) -> float | None:
+    is_number = isinstance(stated, int | float) and not isinstance(stated, bool) and stated == stated
+    return float(min(100, max(0, stated))) if is_number else None

@@ -3,12 +3,16 @@
 import json
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from schemas.curation import LLMAnnotator
+
 _FOLDER = Path(__file__).parent / "prompts"
-VERSIONS = {"zero_shot": "zero_shot.v1", "few_shot": "few_shot.v1"}
+VERSIONS = {"zero_shot": "zero_shot.v2", "few_shot": "few_shot.v2"}
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,29 @@ def template(prompt: str) -> str:
     return (_FOLDER / f"{VERSIONS[prompt]}.md").read_text(encoding="utf-8")
 
 
-def instructions(prompt: str, labels: dict[str, str], guidelines: str, context: tuple[str, ...]) -> str:
-    """Return the system message: what to do, the labels with their meaning, the guidelines. Holds no item."""
-    beside = ", given " + ", ".join(f"`{key}`" for key in context) if context else ""
-    return Template(template(prompt)).substitute(
-        context=beside,
+def ordered(labels: dict[str, str], item_id: str, sample: int = 0) -> dict[str, str]:
+    """Return the labels, turned round by a number that the item and the sample decide.
+
+    Over the items each label stands equally often in each place, so a model's liking for a place cancels; turning
+    keeps the instructions to as many texts as there are labels, which an endpoint can remember.
+    """
+    names = list(labels)
+    first = (int.from_bytes(sha256(item_id.encode()).digest()) + sample) % len(names)
+    return {name: labels[name] for name in names[first:] + names[:first]}
+
+
+def instructions(annotator: LLMAnnotator, labels: dict[str, str], guidelines: str, context: tuple[str, ...]) -> str:
+    """Return the system message: what to do, the guidelines, the labels with their meaning. Holds no item.
+
+    What is the same for every item comes first, the labels in their order of the item last.
+    """
+    wanted = {"[reason] ": annotator.reason, "[confidence] ": annotator.stated_confidence}
+    lines = template(annotator.prompt).splitlines()
+    for mark, is_wanted in wanted.items():
+        lines = [line.removeprefix(mark) for line in lines if is_wanted or not line.startswith(mark)]
+    # One pass: what a value holds is not looked at again, be it `$labels`.
+    return Template("\n".join(lines)).substitute(
+        context=", given " + ", ".join(f"`{key}`" for key in context) if context else "",
         labels="\n".join(f"- {label}: {meaning}" for label, meaning in labels.items()),
         guidelines=guidelines.strip(),
     )
@@ -45,9 +67,19 @@ def messages(system: str, shots: list[Example], item: Example) -> list[dict[str,
     return [*turns, _asked(item)]
 
 
+def mark(item_id: str) -> str:
+    """Return the 12 letters that mark where an item begins and ends, 60 bits of a digest of its id.
+
+    The id is itself a keyed hash of the text, so whoever writes a text cannot write its mark into it: any change to
+    the text is another mark. And it depends on the item alone, so the same item is the same prompt in every run.
+    """
+    number = int.from_bytes(sha256(f"mark {item_id}".encode()).digest()[:8]) >> 4
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(55, -5, -5))
+
+
 def _asked(item: Example) -> dict[str, str]:
-    content = json.loads(item.context) | {"text": item.text}
-    return {"role": "user", "content": json.dumps(content, ensure_ascii=False)}
+    content = json.dumps(json.loads(item.context) | {"text": item.text}, ensure_ascii=False)
+    return {"role": "user", "content": f"<item {mark(item.item_id)}>\n{content}\n</item {mark(item.item_id)}>"}
 
 
 def answer(label: str) -> str:
@@ -55,12 +87,16 @@ def answer(label: str) -> str:
     return json.dumps({"label": label}, ensure_ascii=False)
 
 
-def answer_format(labels: list[str]) -> dict[str, Any]:
-    """Return the structured-output schema: an object with one of the labels."""
+def answer_format(annotator: LLMAnnotator, labels: list[str]) -> dict[str, Any]:
+    """Return the structured-output schema: an object with one of the labels, and what else the annotator is to say."""
+    properties: dict[str, Any] = {"reason": {"type": "string"}} if annotator.reason else {}
+    properties["label"] = {"type": "string", "enum": labels}
+    if annotator.stated_confidence:
+        properties["confidence"] = {"type": "integer"}  # not every endpoint takes bounds
     schema = {
         "type": "object",
-        "properties": {"label": {"type": "string", "enum": labels}},
-        "required": ["label"],
+        "properties": properties,
+        "required": list(properties),
         "additionalProperties": False,
     }
     return {"type": "json_schema", "json_schema": {"name": "annotation", "strict": True, "schema": schema}}

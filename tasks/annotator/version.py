@@ -5,7 +5,7 @@ from pathlib import Path
 
 from schemas.curation import Labels, LLMAnnotator
 from schemas.errors import RequestError
-from tasks.annotator import chat, prompt
+from tasks.annotator import chat, planted, prompt
 from tasks.text import canonical
 
 
@@ -25,14 +25,21 @@ def guideline_version(text: str) -> str:
 
 
 def version(annotator: LLMAnnotator, labels: Labels, guideline_text: str, pool: str | None) -> str:
-    """Return 16 hex digits: model, parameters, prompt template, label texts, guidelines and shots, and nothing else."""
+    """Return 16 hex digits: model, parameters, prompt template, label texts, guidelines and shots, and nothing else.
+
+    Where and at what price it is asked is no part of it, nor what is made of its answers later.
+    """
+    request = chat.request(annotator, [], prompt.answer_format(annotator, list(labels.values)))
+    request.pop("service_tier", None)
     parts = {
-        "request": chat.request(annotator.model, [], prompt.answer_format(list(labels.values))),
+        "request": request,
+        "samples": annotator.samples,
+        "api": annotator.api,
         "prompt": prompt.VERSIONS[annotator.prompt],
         "template": prompt.template(annotator.prompt),
-        "labels": labels.values,
+        "labels": list(labels.values.items()),
         "guidelines": guideline_text,
-        "shots": annotator.shots if pool else None,
+        "shots": [annotator.select, annotator.shots, planted.VERSION] if pool else None,
         "pool": pool,
     }
     return sha256(canonical(parts).encode()).hexdigest()[:16]

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_ROOMS, _KINDS = ("flows", "tasks", "schemas", "expectations"), {".py", ".sql", ".md", ".j2"}
+_ROOMS, _KINDS = ("flows", "tasks", "schemas", "expectations"), {".py", ".sql", ".md", ".j2", ".yaml"}
 
 
 @cache

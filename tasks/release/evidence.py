@@ -8,6 +8,7 @@ from schemas.run import Run
 from tasks.annotator import prompt
 from tasks.annotator.version import guideline_version, guidelines
 from tasks.draft import figures, see
+from tasks.endpoint.price import table_date
 from tasks.known import known
 from tasks.release.code import code_version
 from tasks.sql import relation
@@ -32,6 +33,7 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
         "documents": _documents(connection),
         "items": _row(connection, "item_count"),
         "annotations": _annotations(run, connection, versions, agreement),
+        "functions": _functions(run, connection, versions, agreement),
         "agreement": agreement["people"]["agreement"],
         "intervals": agreement["people"]["intervals"],
         "entropy": agreement["people"]["entropy"],
@@ -43,7 +45,7 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
         "split_labels": _nested(connection, "example", "split", "label"),
         "excluded": chosen["excluded"],
         "certificate": {"statement": None, "reason": NO_CERTIFICATE},
-        "cost": _row(connection, "cost"),
+        "cost": _row(connection, "cost") | {"price_table": str(table_date())},
         "versions": {
             "assay": code_version(),
             "guideline": guideline_version(guidelines(curation.labels, run.folder)),
@@ -77,7 +79,37 @@ def _annotations(run: Run, connection: duckdb.DuckDBPyConnection, versions: dict
         for annotator in run.curation.models
         if annotator.name in versions and annotator.name in costs
     ]
-    return _row(connection, "annotation_count") | {"by_annotator": people + models}
+    functions = [
+        {
+            "annotator_kind": "function",
+            "annotations": asked,
+            "items": asked,
+            "abstained": asked - row["labelled"],
+        }
+        | {column: row[column] for column in ("annotator_id", "version", "accuracy", "labels")}
+        for row in _functions(run, connection, versions, agreement)
+        if (asked := row["labelled"] + row["abstained"] + row["failed"])
+    ]
+    return _row(connection, "annotation_count") | {"by_annotator": people + models + functions}
+
+
+def _functions(
+    run: Run, connection: duckdb.DuckDBPyConnection, versions: dict, agreement: dict
+) -> list[dict[str, Any]]:
+    """Return how much each labelling function labels, in the curation's order; accuracy is against people, where both do."""
+    covered = {row["annotator_id"]: row for row in _rows(connection, "function_coverage")}
+    labels = _nested(connection, "model_vote", "annotator_id", "label")
+    return [
+        covered[annotator.name]
+        | {
+            "rule": annotator.function or annotator.sql,
+            "version": versions[annotator.name],
+            "accuracy": agreement["confusion"].get(annotator.name, {}).get("accuracy"),
+            "labels": labels.get(annotator.name, {}),
+        }
+        for annotator in run.curation.functions
+        if annotator.name in versions and annotator.name in covered
+    ]
 
 
 def _consensus(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:

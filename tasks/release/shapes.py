@@ -5,13 +5,14 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from schemas.curation import Curation
+from schemas.curation import Curation, LLMAnnotator
 from schemas.example import Example
 from schemas.row import columns
 from tasks.annotator import prompt
 
 SPLITS = ("train", "validation", "test")
 DIGITS = 9
+ZERO_SHOT = LLMAnnotator(name="trained", kind="llm", model="trained", prompt="zero_shot")
 
 
 def messages(curation: Curation, guidelines: str, rows: list[dict]) -> Iterator[str]:
@@ -20,8 +21,9 @@ def messages(curation: Curation, guidelines: str, rows: list[dict]) -> Iterator[
     A model trained on them can stand in the curation as an annotator with the prompt `zero_shot`, as it is.
     """
     context = tuple(sorted({key for source in curation.sources for key in source.fields.context}))
-    system = prompt.instructions("zero_shot", curation.labels.values, guidelines, context)
     for row in rows:
+        labels = prompt.ordered(curation.labels.values, row["item_id"])
+        system = prompt.instructions(ZERO_SHOT, labels, guidelines, context)
         shown = prompt.Example(row["item_id"], row["text"], row["context"], row["label"])
         chat = [*prompt.messages(system, [], shown), {"role": "assistant", "content": prompt.answer(row["label"])}]
         yield json.dumps({"messages": chat}, ensure_ascii=False) + "\n"

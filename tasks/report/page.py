@@ -115,7 +115,7 @@ def _view(given: dict[str, Any]) -> dict[str, Any]:
         "settled": given["consensus"]["human"] + given["consensus"]["accepted"],
         "verdict": verdict(given),
         "people": [annotator for annotator in annotators if annotator["annotator_kind"] == "human"],
-        "models": [annotator for annotator in annotators if annotator["annotator_kind"] != "human"],
+        "models": [annotator for annotator in annotators if annotator["annotator_kind"] not in ("human", "function")],
         "nodes": nodes,
         "links": links,
         "flow_words": "Where the rows went: " + ", ".join(f"{node.name} {count(node.count)}" for node in nodes),

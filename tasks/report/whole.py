@@ -19,7 +19,7 @@ class Each(NamedTuple):
 
 _ESTIMATE = {"value": None, "low": None, "high": None, "reason": None}
 _AGREEMENT = dict.fromkeys(picture.NAMES, _ESTIMATE)
-_SPEND = {"usd": None, "calls": None, "prompt_tokens": None, "completion_tokens": None}
+_SPEND = {"usd": None, "calls": None, "prompt_tokens": None, "cached_tokens": None, "completion_tokens": None}
 _STATUSES = {"human": 0, "accepted": 0, "review": 0, "unresolved": 0}
 _ANNOTATOR = {
     "annotator_id": "",
@@ -34,7 +34,22 @@ _ANNOTATOR = {
     "mean_entropy_nats": None,
     "labels": Each(0),
     "abstained": None,
+    "usd_per_1000_items": None,
     **_SPEND,
+}
+_FUNCTION = {
+    "annotator_id": "",
+    "rule": None,
+    "items": 0,
+    "labelled": 0,
+    "abstained": 0,
+    "failed": 0,
+    "polarity": Each("", is_list=True),
+    "coverage_share": None,
+    "overlap_share": None,
+    "conflict_share": None,
+    "accuracy": {**_ESTIMATE, "n": None},
+    "labels": Each(0),
 }
 _CHECK = {"expectation": "", "what": None, "severity": "", "success": None, "observed": None, "expected": None}
 _SHAPE = {
@@ -58,6 +73,7 @@ _SHAPE = {
         "quarantined": 0,
         "by_annotator": Each(_ANNOTATOR, is_list=True),
     },
+    "functions": Each(_FUNCTION, is_list=True),
     "agreement": _AGREEMENT,
     "intervals": None,
     "entropy": {
@@ -76,7 +92,7 @@ _SHAPE = {
     "excluded": Each(0),
     "certificate": {"statement": None, "reason": None},
     "gate": {"passed": None, "suites": Each({"suite": "", "checks": Each(_CHECK, is_list=True)}, is_list=True)},
-    "cost": _SPEND,
+    "cost": {**_SPEND, "price_table": None},
     "versions": {"assay": None, "guideline": None, "annotators": Each(None), "prompts": Each(None)},
     "files": Each({"path": "", "rows": None, "sha256": None, "bytes": None}, is_list=True),
 }

@@ -81,13 +81,36 @@ select to_json([
     model_vote.annotation_id,
     model_vote.label,
     model_vote.distribution::varchar,
-    reply.prompt_tokens::varchar,
-    reply.completion_tokens::varchar,
-    reply.usd::varchar
+    annotation.reason
 ])::varchar
 
 from model_vote
 
-left join reply using (reply_id)
+join annotation using (annotation_id)
+
+union all
+
+select to_json([
+    'reply',
+    asked.annotation_id,
+    reply.prompt_tokens::varchar,
+    reply.cached_tokens::varchar,
+    reply.completion_tokens::varchar,
+    reply.usd::varchar
+])::varchar
+
+from (
+
+    select
+        annotation_id,
+        unnest(coalesce(annotation.reply_ids, [annotation.reply_id])) as reply_id
+
+    from annotation
+
+    semi join model_vote using (annotation_id)
+
+) as asked
+
+join reply using (reply_id)
 
 order by fact

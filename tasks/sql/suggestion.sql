@@ -1,7 +1,8 @@
 -- suggestion: the label the models lean to, and how unsure they are.
 -- grain:  one row per item that a model has labelled
 -- reads:  model_vote
--- A label without a distribution counts as certain. The mean distribution of the models, and its entropy in nats.
+-- The mean distribution of the models, and its entropy in nats. A model's label without a distribution counts as certain;
+-- a labelling function is never unsure, so it has no say here.
 with
 
 share as (
@@ -13,7 +14,9 @@ share as (
 
     from model_vote
 
-    where label is not null
+    where
+        label is not null
+        and annotator_kind = 'llm'
 
 ),
 

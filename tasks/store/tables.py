@@ -3,6 +3,7 @@
 import random
 import re
 import time
+import uuid
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any
 import duckdb
 import polars as pl
 import pyarrow as pa
-from deltalake import DeltaTable, Field, Schema
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Field, Schema
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.transaction import AddAction
 
-from schemas.annotation import Annotation, Reply, Shot
+from schemas.annotation import Annotation, BatchEvent, Capability, LostCall, Reply, Shot, Unanswered
 from schemas.document import Document, Quarantined, SourceFile
 from schemas.errors import RequestError
 from schemas.item import Item, Neighbour
@@ -32,6 +36,10 @@ TABLES: dict[str, type[Row]] = {
     "split": Split,
     "annotation": Annotation,
     "reply": Reply,
+    "lost_call": LostCall,
+    "unanswered": Unanswered,
+    "capability": Capability,
+    "batch": BatchEvent,
     "shot": Shot,
     "ledger": LedgerEntry,
     "run": RunEvent,
@@ -63,11 +71,29 @@ class Store:
         return self._merged(table, frame)
 
     def _merged(self, table: str, frame: pa.Table) -> int:
-        key = KEYS[table]
-        merge = self._open_or_create(table).merge(
-            frame, predicate=f"t.{key} = s.{key}", source_alias="s", target_alias="t"
-        )
-        return merge.when_not_matched_insert_all().execute()["num_target_rows_inserted"]
+        """Return how many rows were new; raise CommitFailedError where another writer came between look and write.
+
+        Delta's own MERGE reads every column of all the rows there are. Only the keys matter, and a commit that must be
+        the very next after the version they were read from is as safe: of two writers one looks again.
+        """
+        delta = self._open_or_create(table)
+        fresh = _fresh(frame, KEYS[table], self._names(delta, table))
+        if fresh.num_rows:
+            self._append(delta, table, fresh)
+        return fresh.num_rows
+
+    def _append(self, delta: DeltaTable, table: str, rows: pa.Table) -> None:
+        name = f"{uuid.uuid4()}.parquet"
+        file = self.folder / table / name
+        pq.write_table(rows, file, compression="zstd")
+        # no statistics of columns: they would copy the smallest and greatest text out of erasure's reach
+        added = AddAction(name, file.stat().st_size, {}, time.time_ns() // 1_000_000, True, f'{{"numRecords":{rows.num_rows}}}')  # fmt: skip
+        try:
+            only_next = CommitProperties(max_commit_retries=0)
+            delta.create_write_transaction([added], "append", delta.schema(), commit_properties=only_next)
+        except CommitFailedError:
+            file.unlink()
+            raise
 
     def tidy(self) -> None:
         """Put the many small files that nights of merges leave into few; rows stay, and readers keep their files a week."""
@@ -77,6 +103,7 @@ class Store:
                 with suppress(CommitFailedError):  # a writer was faster: the next run tidies
                     delta.optimize.compact()
                     delta.vacuum(dry_run=False)
+                    delta.create_checkpoint()
 
     def connect(self, as_of: date | None = None) -> duckdb.DuckDBPyConnection:
         """Return a DuckDB connection with one view per table, as a variable `as_of` for queries, and no way out."""
@@ -84,7 +111,7 @@ class Store:
             config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
         )
         connection.execute("set timezone = 'UTC'; set enable_progress_bar = false")
-        connection.execute("set variable as_of = $as_of", {"as_of": as_of or date.max})
+        connection.execute(f"set variable as_of = date '{as_of or date.max}'")  # binding it would import pandas
         for table in TABLES:
             self._view(connection, table)
         return connection
@@ -92,32 +119,45 @@ class Store:
     def _view(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
         files = self._files(table)
         if files:
-            names = ", ".join("'" + name.replace("'", "''") + "'" for name in files)
-            connection.execute(f"create view {table} as select * from read_parquet([{names}])")
+            rows = f"select * from {_read(files)}"
+            if set(columns(TABLES[table]).names) - set(connection.sql(f"describe {rows}").fetchnumpy()["column_name"]):
+                rows += (
+                    f" union all by name {self._no_rows(connection, table)}"  # files of an earlier version lack some
+                )
+            connection.execute(f"create view {table} as {rows}")
         else:
-            connection.register(f"{table}_empty", columns(TABLES[table]).empty_table())
-            connection.execute(f"create view {table} as select * from {table}_empty")
+            connection.execute(f"create view {table} as {self._no_rows(connection, table)}")
+
+    def _no_rows(self, connection: duckdb.DuckDBPyConnection, table: str) -> str:
+        connection.register(f"{table}_empty", columns(TABLES[table]).empty_table())
+        return f"select * from {table}_empty"
 
     def _files(self, table: str) -> list[str]:
         try:
-            added = DeltaTable(self._path(table)).get_add_actions().column("path").to_pylist()
+            return self._names(DeltaTable(self._path(table)), table)
         except TableNotFoundError:
             return []
+
+    def _names(self, delta: DeltaTable, table: str) -> list[str]:
         # not the library's own addresses of them, in which a space is %20
+        added = delta.get_add_actions().column("path").to_pylist()
         return sorted(str(self.folder / table / name) for name in added)
 
     def _open_or_create(self, table: str) -> DeltaTable:
+        schema = Schema([_field(field) for field in columns(TABLES[table])])
         try:
-            return DeltaTable(self._path(table))
+            delta = DeltaTable(self._path(table))
         except TableNotFoundError:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return DeltaTable.create(
-                self._path(table),
-                schema=Schema([_field(field) for field in columns(TABLES[table])]),
-                mode="ignore",
-                # statistics in the log would copy the smallest and greatest text out of erasure's reach
-                configuration={"delta.dataSkippingStatsColumns": KEYS[table]},
-            )
+            statistics = {
+                "delta.dataSkippingStatsColumns": KEYS[table]
+            }  # where the library writes files: when it tidies
+            return DeltaTable.create(self._path(table), schema=schema, mode="ignore", configuration=statistics)
+        known = {field.name for field in delta.schema().fields}
+        if added := [field for field in schema.fields if field.name not in known]:
+            delta.alter.add_columns(added)  # the store was made by an earlier version
+            delta = DeltaTable(self._path(table))
+        return delta
 
     def _path(self, table: str) -> str:
         return str(self.folder / table)
@@ -133,6 +173,21 @@ def arrow(model: type[Row], rows: list[dict[str, Any]] | pl.DataFrame) -> pa.Tab
     keys = table.column(0).to_pylist()
     first = {key: position for position, key in reversed(list(enumerate(keys)))}
     return table if len(first) == len(keys) else table.take(sorted(first.values()))
+
+
+def _fresh(frame: pa.Table, key: str, files: list[str]) -> pa.Table:
+    """Return the rows whose key is in none of the files."""
+    if not files:
+        return frame
+    connection = duckdb.connect()
+    connection.register("given", frame.select([key]))
+    known = connection.sql(f"select {key} from given semi join {_read(files)} using ({key})").to_arrow_table()
+    return frame.filter(pc.invert(pc.is_in(frame[key], value_set=known[key].combine_chunks())))
+
+
+def _read(files: list[str]) -> str:
+    names = ", ".join("'" + name.replace("'", "''") + "'" for name in files)
+    return f"read_parquet([{names}], union_by_name = true)"
 
 
 def _field(field: pa.Field) -> Field:

@@ -17,6 +17,7 @@ MODEL = "embedded"
 MAX_INPUTS = 2048  # of one embeddings request, and
 MAX_TOP_LOGPROBS = 20  # of one token: OpenAI's own limits
 CREATED = 0  # not the clock's: the same request gets the same bytes
+REASON = "Its meaning is the nearest to the text."
 LEAST = 1e-9  # a probability is never quite 0, so its logarithm can be written
 
 
@@ -128,7 +129,7 @@ async def chat(request: dict) -> dict:
     asked = prompt.question(request)
     vectors = await minilm.vectors(classifier.texts(asked))
     chance = np.log(np.maximum(classifier.distribution(asked, vectors), LEAST)).round(6)
-    before, labels, after = spelled(asked)
+    before, labels, after = spelled(asked, round(100 * float(np.exp(chance.max()))))
     ranked = [(labels[place], float(chance[place])) for place in np.argsort(-chance, kind="stable")]
     tokens = [[(before, 0.0)], ranked, [(after, 0.0)]]  # what stands around the label is certain
     choice = {
@@ -167,10 +168,15 @@ def top(request: dict) -> int | None:
     return shown if request.get("logprobs") else None
 
 
-def spelled(asked: prompt.Question) -> tuple[str, list[str], str]:
-    """Return the reply's tokens: what comes before the label, each of the labels, and what comes after."""
+def spelled(asked: prompt.Question, sure: int) -> tuple[str, list[str], str]:
+    """Return the reply's tokens: what comes before the label, each of the labels, and what comes after.
+
+    Where a reason is asked for it says how the label was chosen, and where a confidence is, its probability in per cent.
+    """
     written = [json.dumps(label, ensure_ascii=False) for label in asked.labels]
-    before, after = f"{{{json.dumps(asked.property, ensure_ascii=False)}:", "}"
+    reasons = "".join(f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(REASON)}," for name in asked.before)
+    before = f"{{{reasons}{json.dumps(asked.property, ensure_ascii=False)}:"
+    after = "".join(f",{json.dumps(name, ensure_ascii=False)}:{sure}" for name in asked.after) + "}"
     if not all(isinstance(label, str) for label in asked.labels):
         return before, written, after
     ends = [label[1:] for label in written]  # still with the closing quote

@@ -5,8 +5,8 @@ import re
 from typing import NamedTuple
 
 LABELS_ONLY = (
-    "the embedded model only labels: it needs a response_format of type json_schema whose schema has one property, "
-    "and that property an enum of the labels to choose from"
+    "the embedded model only labels: it needs a response_format of type json_schema whose schema has one property "
+    "that is an enum of the labels to choose from"
 )
 decoder = json.JSONDecoder()
 
@@ -26,6 +26,8 @@ class Question(NamedTuple):
     """One label to choose, and everything the request says about it."""
 
     property: str
+    before: tuple[str, ...]  # the texts that are asked for ahead of the label, and
+    after: tuple[str, ...]  # the numbers that are asked for behind it
     labels: tuple[str | int | float, ...]
     meanings: tuple[str, ...]
     examples: tuple[tuple[Turn, int], ...]  # a text, and which of the labels it has
@@ -34,25 +36,28 @@ class Question(NamedTuple):
 
 def question(request: dict) -> Question:
     """Return what the request asks."""
-    name, labels = choices(request.get("response_format"))
+    name, before, after, labels = choices(request.get("response_format"))
     system, talk = conversation(request.get("messages"))
     *shown, last = talk
     if len(shown) % 2 or last[0] != "user":
         raise Malformed("messages must be: system, then pairs of user and assistant as examples, then one user turn")
     pairs = zip(shown[::2], shown[1::2], strict=True)
     examples = tuple((turn(user), answer(reply, name, labels)) for user, reply in map(sides, pairs))
-    return Question(name, labels, meanings(system, labels), examples, turn(last[1]))
+    return Question(name, before, after, labels, meanings(system, labels), examples, turn(last[1]))
 
 
-def choices(response_format: object) -> tuple[str, tuple]:
+def choices(response_format: object) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple]:
+    """Return the label's name, the names of the texts before it and of the numbers after it, and the labels."""
     try:
-        ((name, asked),) = response_format["json_schema"]["schema"]["properties"].items()
-        labels = tuple(asked["enum"])
+        asked = response_format["json_schema"]["schema"]["properties"]
+        ((place, name),) = ((at, key) for at, (key, kind) in enumerate(asked.items()) if "enum" in kind)
+        labels, kinds = tuple(asked[name]["enum"]), [(key, kind.get("type")) for key, kind in asked.items()]
     except (TypeError, KeyError, ValueError, AttributeError):
         raise Malformed(LABELS_ONLY) from None
     if len(set(labels)) < 2 or not all(isinstance(label, str | int | float) for label in labels):
         raise Malformed(f"{LABELS_ONLY}: two or more strings or numbers")
-    return name, labels
+    before = tuple(key for key, kind in kinds[:place] if kind == "string")
+    return name, before, tuple(key for key, kind in kinds[place + 1 :] if kind in ("integer", "number")), labels
 
 
 def conversation(messages: object) -> tuple[str, list[tuple[str, str]]]:
@@ -117,6 +122,6 @@ def json_object(said: str) -> dict:
 def meanings(system: str, labels: tuple) -> tuple[str, ...]:
     """Return what each label means: its line `- label: meaning` of the system message, else its own name."""
     lines = re.findall(r"^\s*[-*]\s*([^:\n]+):(.*)$", system, re.M)
-    # the first line of a label counts: guidelines, which come after, may have a line that begins like it
-    said = {name.strip(): meaning.strip() for name, meaning in reversed(lines)}
+    # the last line of a label counts: guidelines, which come before, may have a line that begins like it
+    said = {name.strip(): meaning.strip() for name, meaning in lines}
     return tuple(said.get(str(label)) or str(label).replace("_", " ") for label in labels)

@@ -15,7 +15,7 @@ union all
 select
     annotation_id,
     item_id,
-    'llm',
+    annotator_kind,
     label,
     list_sum([share.probability for share in distribution])
 

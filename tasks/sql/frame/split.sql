@@ -21,7 +21,7 @@ select
     coalesce(
         message.messages[-1].role = 'assistant'
         and json_extract_string(message.messages[-1].content, '$.label') = given.label
-        and json_extract_string(message.messages[-2].content, '$.text') = given.text,
+        and json_extract_string(split_part(message.messages[-2].content, chr(10), 2), '$.text') = given.text,
         false
     ) as is_as_labelled
 
