@@ -10,6 +10,7 @@ from functools import partial
 
 from prefect import flow, get_run_logger
 
+from flows.progress import said
 from schemas.curation import LLMAnnotator
 from schemas.run import Run
 from tasks.annotation import (
@@ -113,16 +114,15 @@ async def _label(run: Run, board: Switchboard, model: LLMAnnotator, present: dic
 @asynccontextmanager
 async def _telling(board: Switchboard, name: str, total: int) -> AsyncIterator[None]:
     """Tell how far a model has come, every few seconds and at the end."""
-
-    started = time.monotonic()
+    started, told = time.monotonic(), -1
 
     def tell() -> None:
-        done, seconds = board.done[name], time.monotonic() - started
-        rate = done / seconds if seconds else 0.0
-        left = f", {(total - done) / rate:,.0f} s left" if 0 < done < total else ""
-        cost = f", ${board.purse.spent:,.4f} so far" if board.purse.spent else ""
-        said = f"{name}: {done:,} of {total:,} items, {rate:,.1f} a second{cost}{left}"
-        get_run_logger().info(said, extra={"done": done, "total": total})
+        nonlocal told
+        done = board.done[name]
+        if done != told:  # nothing is said twice
+            words = said(done, total, "items", time.monotonic() - started, board.purse.spent)
+            get_run_logger().info("%s: %s", name, words, extra={"done": done, "total": total})
+        told = done
 
     async def again_and_again() -> None:
         while True:

@@ -198,7 +198,7 @@ def _verdict(summary: dict[str, Any]) -> str:
                 f"refused by the gate, nothing published\n{failed}\n"
                 "  next       bring more or better labels, or change a threshold under `gates`, and run again"
             )
-        case "source_refused":
+        case "source_refused" | "budget_stop":
             return summary["error"]
         case status:
             return status
@@ -206,7 +206,9 @@ def _verdict(summary: dict[str, Any]) -> str:
 
 def _asked(llm: dict[str, Any]) -> str:
     usd = "at an unknown price" if llm["usd"] is None else f"${llm['usd']:.2f}"
-    return f"{llm['calls']:,} calls, {llm['cached']:,} remembered, {llm['failed']:,} failed; {usd}"
+    risk = f", and lost calls ${llm['usd_at_risk']:.2f} at most" if llm.get("usd_at_risk") else ""
+    waiting = f", {llm['pending']:,} wait in batches" if llm.get("pending") else ""
+    return f"{llm['calls']:,} calls, {llm['cached']:,} remembered, {llm['failed']:,} failed{waiting}; {usd}{risk}"
 
 
 def _figures(summary: dict[str, Any]) -> list[str]:

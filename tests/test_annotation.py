@@ -4,6 +4,7 @@ import asyncio
 import importlib.util
 import json
 import logging
+import math
 import socket
 import threading
 import time
@@ -17,10 +18,11 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from flows.sql import sql
 from schemas.errors import BudgetStop, RequestError
 from schemas.run import started
 from tasks import annotation
-from tasks.annotation import freeze_pool, import_labels, label_items, needs_pool, unlabelled, versions
+from tasks.annotation import apply_function, freeze_pool, import_labels, label_items, needs_pool, unlabelled, versions
 from tasks.annotator.embedded import minilm
 from tasks.annotator.llm import PROBE
 from tasks.consensus import settled_for_training
@@ -516,3 +518,70 @@ def test_a_persons_later_label_replaces_an_earlier_one_whatever_the_order_of_arr
     bench.people("b", "Fine. ann good 2026-11-01T00:00:00Z", "Awful. ann - 2026-11-03T00:00:00Z")
     # Fine.: good on the 1st, bad on the 2nd; Awful.: withdrawn on the 3rd
     assert known(bench.run()).sql("select annotator_id, label from vote").fetchall() == [("ann", "bad")]
+
+
+def sure(label, share):
+    """Return a script: an answer with that label, and its probability among the two."""
+    ways = [{"token": label, "logprob": math.log(share)}, {"token": OTHER[label], "logprob": math.log(1 - share)}]
+    tokens = [
+        {"token": '{"label": "', "logprob": 0.0},
+        ways[0] | {"top_logprobs": ways},
+        {"token": '"}', "logprob": 0.0},
+    ]
+    return says(f'{{"label": "{label}"}}', logprobs={"content": tokens})
+
+
+OTHER = {"good": "bad", "bad": "good"}
+CASCADE = [
+    "{name: cheap, kind: llm, model: m}",
+    "{name: strong, kind: llm, model: m-2, only_where: {annotator: cheap, min_entropy_nats: 0.5}}",
+]
+
+
+def test_a_cascade_asks_the_strong_model_only_where_the_cheap_one_is_unsure(bench, stub):
+    bench.change(models=CASCADE)
+    # entropies: .9 → 0.325 nats, .7 → 0.611 nats; without a distribution, or without a label, nothing says it is sure
+    stub.script = {
+        "Fine.": sure("good", 0.9),
+        "Awful.": sure("bad", 0.7),
+        "Well.": says('{"label": "good"}'),
+        "Hm.": says(None, message={"content": None, "refusal": "I cannot."}),
+    }
+    bench.arrive(1, *stub.script)
+    assert bench.label("strong").asked == 0  # it waits for the cheap one
+    assert bench.label("cheap").asked == 4
+    stub.script, stub.asked = {}, []
+    assert bench.label("strong").asked == 3
+    assert sorted(stub.asked) == ["Awful.", "Hm.", "Well."]
+    assert bench.label("strong").asked == 0
+
+
+def test_what_a_model_could_not_label_is_in_quarantine_until_it_can(bench, stub):
+    stub.script = {"Fine.": refuses(400, "content_filter"), "Awful.": refuses(500)}
+    bench.arrive(1, *stub.script)
+    bench.label()
+    query = "select text, noun, annotator_id, reason, detail from quarantine join items using (item_id) order by text"
+    assert sql(query, str(bench.folder), str(bench.folder / "home"))["rows"] == [
+        ["Awful.", "item", "zero", "llm_unavailable", "status 500"],
+        ["Fine.", "item", "zero", "content_filter", None],
+    ]
+    stub.script = {}
+    bench.label()
+    assert [row[0] for row in sql(query, str(bench.folder), str(bench.folder / "home"))["rows"]] == ["Fine."]
+
+
+def test_a_functions_votes_are_annotations_and_another_rule_is_another_version(bench):
+    bench.change(models=["{name: loud, kind: function, sql: \"case when text ilike '%fine%' then 'good' end\"}"])
+    bench.arrive(1, "Fine.", "Awful.")
+
+    def apply():
+        run = bench.run()
+        (function,) = run.curation.functions
+        with disable_run_logger():
+            present = versions.fn(run)
+            return apply_function.fn(run, function, present["loud"], unlabelled.fn(run, function, present))
+
+    assert (apply(), apply()) == (2, 0)
+    assert bench.said() == [("Awful.", None, "abstained"), ("Fine.", "good", None)]
+    bench.change(models=["{name: loud, kind: function, sql: \"case when text ilike '%awful%' then 'bad' end\"}"])
+    assert apply() == 2

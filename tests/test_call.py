@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import time
+from dataclasses import replace
 
 import openai
 import pytest
@@ -13,6 +14,7 @@ from schemas.errors import BudgetStop, RequestError
 from tasks.annotator import profile
 from tasks.endpoint import call as calls
 from tasks.endpoint import client
+from tasks.endpoint import ending as endings
 from tasks.endpoint.call import Caller, Model, Patience, Unanswered
 from tasks.endpoint.ending import Ending
 from tasks.endpoint.failure import Do, Failure
@@ -366,3 +368,20 @@ def test_a_hundred_items_of_every_fault_at_once(endpoint, tmp_path, seed):
     assert len(answered) >= 90
     booked = itertools.chain((row["usd"] for row in answered), (row["usd_at_most"] for row in desk.journal.lost))
     assert desk.purse.spent == pytest.approx(sum(booked))
+
+
+def test_a_call_in_flight_at_the_ending_is_waited_for_so_long_and_booked_as_lost_then(endpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(endings, "GRACE_S", 0.1)
+    like(endpoint, "timeout")
+
+    async def stopped(desk):
+        asking = asyncio.create_task(desk.ask())
+        while not desk.journal._calls:
+            await asyncio.sleep(0.01)
+        desk.ending.come()
+        return await asyncio.wait_for(asking, 5)
+
+    desk, found = at(lambda: Desk(endpoint.address, tmp_path, replace(QUICK, call_s=60.0)), stopped)
+    assert found.reason == "stopped"
+    assert [(lost["kind"], lost["usd_at_most"]) for lost in desk.journal.lost] == [("timeout", AT_MOST)]
+    assert desk.is_settled()

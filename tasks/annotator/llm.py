@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -101,6 +100,7 @@ class Asking:
     annotator: LLMAnnotator
     labels: dict[str, str]
     guidelines: str
+    _systems: dict[tuple[str | None, ...], str] = field(default_factory=dict)
 
     async def about(
         self, items: list[prompt.Example], shots: Mapping[str, list[prompt.Example]] | None = None
@@ -128,7 +128,7 @@ class Asking:
         return [
             chat.request(
                 self.annotator,
-                prompt.messages(self._system(tuple(labels), item.context), list(shots), item),
+                prompt.messages(self._system(labels, tuple(json.loads(item.context))), list(shots), item),
                 prompt.answer_format(self.annotator, list(labels)),
                 sample,
             )
@@ -136,26 +136,16 @@ class Asking:
             if (labels := prompt.ordered(self.labels, item.item_id, sample))
         ]
 
-    @property
-    def _system(self) -> Any:
-        return _systems(self.annotator, tuple(self.labels.items()), self.guidelines)
+    def _system(self, labels: dict[str, str], context: tuple[str, ...]) -> str:
+        """Return the system message for labels in their order and the names of a context: one text for many items."""
+        key = (*labels, None, *context)
+        if key not in self._systems:
+            self._systems[key] = prompt.instructions(self.annotator, labels, self.guidelines, context)
+        return self._systems[key]
 
     def reply_id(self, base_url: str, body: dict[str, Any]) -> str:
         """Return the id of the reply to a request: a keyed hash of endpoint, protocol, model, parameters and prompt."""
         return self.ids.id("reply", base_url, self.annotator.api, canonical(body))
-
-
-@cache
-def _systems(annotator: LLMAnnotator, labels: tuple[tuple[str, str], ...], guidelines: str) -> Any:
-    meanings = dict(labels)
-
-    @cache
-    def system(order: tuple[str, ...], context: str) -> str:
-        return prompt.instructions(
-            annotator, {label: meanings[label] for label in order}, guidelines, tuple(json.loads(context))
-        )
-
-    return system
 
 
 class _Chunk:

@@ -200,7 +200,8 @@ class Caller:
         patience = self._patience
         response, refused = None, NoReply("what came is no answer")
         try:
-            async with asyncio.timeout(patience.flex_call_s if body.get("service_tier") == "flex" else patience.call_s):
+            is_flex = body.get("service_tier") == "flex"
+            async with self._ending.timeout(patience.flex_call_s if is_flex else patience.call_s):
                 # The same request as `chat.completions.create` sends. That copies every message through its types
                 # first, and the answer too: nine tenths of a few-shot call's work in this process.
                 response = await self._model.client.post(path, cast_to=httpx2.Response, body=spelled)

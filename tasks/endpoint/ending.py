@@ -1,9 +1,13 @@
 """The ending of a run's calls: none is sent any more, and those in flight are waited for."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from schemas.errors import AssayError
+
+
+GRACE_S = 20.0  # what is left to calls in flight: who asks a process to stop kills it half a minute later
 
 
 class Ending:
@@ -12,6 +16,7 @@ class Ending:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._told: list[Callable[[], None]] = []
+        self._limits: set[asyncio.Timeout] = set()
         self.error: AssayError | None = None
 
     @property
@@ -23,12 +28,25 @@ class Ending:
         """End the calls; the first error counts."""
         self.error = self.error or error
         self._event.set()
+        soon = asyncio.get_running_loop().time() + GRACE_S
+        for limit in self._limits:
+            limit.reschedule(min(soon, limit.when()))
         for tell in self._told:
             tell()
 
     def tell(self, callback: Callable[[], None]) -> None:
         """Call back when it comes."""
         self._told.append(callback)
+
+    @asynccontextmanager
+    async def timeout(self, seconds: float) -> AsyncIterator[None]:
+        """Raise TimeoutError where what is done takes longer than so many seconds, or than the ending leaves it."""
+        async with asyncio.timeout(seconds) as limit:
+            self._limits.add(limit)
+            try:
+                yield
+            finally:
+                self._limits.discard(limit)
 
     async def within(self, seconds: float) -> bool:
         """Return whether it comes within so many seconds; wait for them where it does not."""

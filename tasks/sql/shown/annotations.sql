@@ -14,6 +14,7 @@ select
     annotation.distribution_source,
     annotation.entropy_nats,
     annotation.off_label_share,
+    annotation.profile,
     annotation.reason,
     annotation.event_at,
     annotation.recorded_at,
@@ -26,6 +27,7 @@ select
     annotation.annotation_id,
     annotation.document_id,
     annotation.reply_id,
+    annotation.reply_ids,
     annotation.path,
     annotation.position,
     annotation.run_id
