@@ -2,8 +2,12 @@
 
 import asyncio
 import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ from flows.__main__ import main
 
 pytestmark = pytest.mark.usefixtures("harness")
 DAY = "2026-11-17"
+ROOT = Path(__file__).resolve().parent.parent
 ZERO_SHOT = "  - {name: zero-shot, kind: llm, model: embedded}\n"
 
 
@@ -139,3 +144,45 @@ def test_two_runs_of_one_date_at_once_make_one_release(twelve, tmp_path):
     assert [process.returncode for process in both] == [0, 0]
     assert sorted(answer["status"] for answer in answers) == ["published", "unchanged"]
     assert sorted(place.name for place in (folder / "releases" / "tiny").glob("[!.]*")) == ["2026-11-17.1", "LATEST"]
+
+
+@pytest.mark.slow
+def test_a_run_told_to_stop_waits_for_its_calls_keeps_them_and_is_finished_by_the_next(written, tmp_path):
+    from loopback import Options, serving
+
+    documents = {DAY: {f"d{n}": f"Review number {n} was fine." for n in range(300)}}
+    labels = {DAY: [f"d{n} {who} good" for n in range(300) for who in ("ann", "bob")]}
+    folder = written(tmp_path / "c", documents, labels, "  - {name: hosted, kind: llm, model: m, concurrency: 8}\n")
+    command = [
+        sys.executable,
+        "-m",
+        "flows",
+        "run",
+        str(folder),
+        "--as-of",
+        DAY,
+        "--home",
+        str(tmp_path / "home"),
+        "--json",
+    ]
+    with serving(Options(latency_s=0.2, slow_share=0.0, fault_rate=0.0)) as server:
+        env = os.environ | {
+            "OPENAI_BASE_URL": server.address,
+            "OPENAI_API_KEY": "k",
+            "PREFECT_HOME": str(tmp_path / "p"),
+        }
+        env.pop("PREFECT_API_URL", None)
+        run = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while server.stats()["delivered"] < 50 and run.poll() is None:
+            time.sleep(0.05)
+        run.send_signal(signal.SIGTERM)
+        said, log = run.communicate(timeout=60)
+        assert run.returncode == 143 and "Traceback" not in log
+        assert json.loads(said)["error"].startswith("interrupted; what was done is kept")
+        delivered = server.stats()["delivered"]
+        again = subprocess.run(command, env=env, cwd=ROOT, check=True, capture_output=True, text=True)
+        # every call that was out when it was told to stop was waited for: the next run asks the rest, and one probe
+        assert server.stats()["delivered"] == server.stats()["asked"]
+    summary = json.loads(again.stdout)
+    assert (summary["status"], summary["llm"]["labelled"]) == ("published", 300 - (delivered - 1))
+    assert list((tmp_path / "home" / "tiny" / "journal").iterdir()) == []

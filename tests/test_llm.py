@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from loopback import Options, serving
 
+from schemas.annotation import EntropyProfile
 from schemas.curation import LLMAnnotator, Price
 from schemas.errors import BudgetStop
 from tasks.annotator import llm, prompt
@@ -230,3 +231,13 @@ def test_by_batch_a_run_may_end_while_it_waits_and_the_next_one_takes_it_up(endp
     assert {key: said.answer.label for key, said in direct.answers.items()} == {
         key: said.answer.label for key, said in found.answers.items()
     }
+
+
+def test_a_reply_with_a_reason_keeps_its_entropy_profile(endpoint, tmp_path):
+    endpoint.reset(Options(**vars(OPTIONS) | {"fault_rate": 0.0}))
+    found, *_ = ask(tmp_path / "s", annotator(endpoint.address, reason=True), items(5))
+    bare, *_ = ask(tmp_path / "b", annotator(endpoint.address), items(5))
+    for said in found.answers.values():
+        assert said.columns["profile"].keys() == EntropyProfile.model_fields.keys()
+        assert said.columns["distribution_source"] == "logprobs"
+    assert {said.answer.profile for said in bare.answers.values()} == {None}  # a bare label has none
