@@ -29,7 +29,7 @@ from tasks.endpoint.pace import Breaker
 from tasks.store import Ids, Store
 
 ITEMS, KILLS, CONCURRENCY, SEEDS = 100_000, 20, 64, 100
-CHUNK, AT_ONCE = 2048, 2  # as in flows/annotate.py
+CHUNK, AT_ONCE = 1024, 2  # as in flows/annotate.py
 FAULTY = {"latency_s": 0.01, "fault_rate": 0.3, "retry_after_s": 0.02}
 # generated, so billed, and of no use: asked for again
 UNUSABLE = ("timeout", "slow_drip", "truncated", "garbage_html", "garbage_json", "error_body", "empty")

@@ -29,7 +29,7 @@ from tasks.endpoint.switchboard import Switchboard, switchboard
 from tasks.source import Intake
 from tasks.spending import allowance
 
-CHUNK = 2048  # items a task: a night is tens of tasks, not thousands; what a killed one has heard is not lost
+CHUNK = 1024  # items a task: a night is tens of tasks, not thousands; what a killed one has heard is not lost
 AT_ONCE = 2  # chunks of one model: the next begins while the last answers of the one before are still to come
 BATCH = 200_000  # items a task of a model asked by the Batch API: what a killed run planned, the next one can send
 TOLD_EVERY_S = 5.0

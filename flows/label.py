@@ -37,7 +37,7 @@ from tasks.text import canonical, clean
 
 T = TypeVar("T", bound=BaseModel)
 NAME = "annotate"  # of the annotator, and of the store's folder
-CHUNK = 2_048  # rows asked about together
+CHUNK = 1_024  # rows asked about together
 AT_ONCE = 2  # chunks: the next begins while the last answers of the one before are still to come
 DRAWN_EVERY_S, TOLD_EVERY_S = 0.5, 10.0
 UNHEARD = {"llm_unavailable", "rate_limited"}  # reasons a row has no answer, which a second run may bring

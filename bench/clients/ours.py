@@ -12,7 +12,7 @@ from tasks.endpoint.purse import Purse
 from tasks.endpoint.switchboard import Switchboard
 from tasks.store import Ids, Store
 
-CHUNK, AT_ONCE = 2048, 2  # as in flows/annotate.py, which would import Prefect
+CHUNK, AT_ONCE = 1024, 2  # as in flows/annotate.py, which would import Prefect
 
 
 def client(base_url: str, concurrency: int):

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 
 from schemas.errors import AssayError
 
-
 GRACE_S = 20.0  # what is left to calls in flight: who asks a process to stop kills it half a minute later
 
 

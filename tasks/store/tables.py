@@ -47,6 +47,14 @@ TABLES: dict[str, type[Row]] = {
 KEYS = {table: next(iter(model.model_fields)) for table, model in TABLES.items()}
 MAX_ATTEMPTS = 100  # of a merge that other writers' commits overtake; each of theirs is progress, so few are needed
 MAX_FILES = 64  # of a table: each costs every reader a look
+_SQL_TYPES = {
+    pa.string(): "varchar",
+    pa.int64(): "bigint",
+    pa.float64(): "double",
+    pa.bool_(): "boolean",
+    pa.date32(): "date",
+    pa.timestamp("us", tz="UTC"): "timestamptz",
+}
 _NO_FOLDER = re.compile(r"[%\\\x00-\x1f\x7f]")  # what the Delta library takes for something else in a path
 
 
@@ -121,16 +129,10 @@ class Store:
         if files:
             rows = f"select * from {_read(files)}"
             if set(columns(TABLES[table]).names) - set(connection.sql(f"describe {rows}").fetchnumpy()["column_name"]):
-                rows += (
-                    f" union all by name {self._no_rows(connection, table)}"  # files of an earlier version lack some
-                )
+                rows += f" union all by name {_no_rows(table)}"  # files of an earlier version lack some
             connection.execute(f"create view {table} as {rows}")
         else:
-            connection.execute(f"create view {table} as {self._no_rows(connection, table)}")
-
-    def _no_rows(self, connection: duckdb.DuckDBPyConnection, table: str) -> str:
-        connection.register(f"{table}_empty", columns(TABLES[table]).empty_table())
-        return f"select * from {table}_empty"
+            connection.execute(f"create view {table} as {_no_rows(table)}")
 
     def _files(self, table: str) -> list[str]:
         try:
@@ -177,12 +179,27 @@ def arrow(model: type[Row], rows: list[dict[str, Any]] | pl.DataFrame) -> pa.Tab
 
 def _fresh(frame: pa.Table, key: str, files: list[str]) -> pa.Table:
     """Return the rows whose key is in none of the files."""
-    if not files:
+    given, known = frame[key].combine_chunks(), []
+    for file in files:  # one by one: reading them as a dataset would import pandas
+        there = pq.ParquetFile(file).read([key])[key]
+        known.append(there.filter(pc.is_in(there, value_set=given)).combine_chunks())
+    if not known:
         return frame
-    connection = duckdb.connect()
-    connection.register("given", frame.select([key]))
-    known = connection.sql(f"select {key} from given semi join {_read(files)} using ({key})").to_arrow_table()
-    return frame.filter(pc.invert(pc.is_in(frame[key], value_set=known[key].combine_chunks())))
+    return frame.filter(pc.invert(pc.is_in(frame[key], value_set=pa.concat_arrays(known))))
+
+
+def _no_rows(table: str) -> str:
+    """Return a query of a table's columns and none of its rows; registering an empty one would import pandas."""
+    names = ", ".join(f"null::{_sql_type(field.type)} as {field.name}" for field in columns(TABLES[table]))
+    return f"select {names} where false"
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        return f"struct({', '.join(f'{field.name} {_sql_type(field.type)}' for field in kind)})"
+    return _SQL_TYPES[kind]
 
 
 def _read(files: list[str]) -> str:
