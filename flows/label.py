@@ -23,8 +23,7 @@ from flows.aggregate import DIGITS
 from flows.measure import written_format
 from flows.progress import Drawn, bar, said
 from flows.table import Chunk, Row, Table, Write, kept_as, looked_at, rows_of, writing
-from schemas.curation import Labels, LLMAnnotator
-from schemas.curation.model import Fields
+from schemas.curation import Fields, Labels, LLMAnnotator
 from schemas.errors import Interrupted, RequestError
 from tasks.annotator import llm
 from tasks.annotator.chat import QUARANTINED, Answer

@@ -15,7 +15,7 @@ from loopback.options import Options
 from loopback.server import Reply
 from loopback.server import Request as Asked
 
-from schemas.curation.model import Batch
+from schemas.curation import Batch
 from schemas.errors import BudgetStop, RequestError
 from tasks.endpoint import batch, wire
 from tasks.endpoint.batch import jobs, plan

@@ -154,7 +154,9 @@ def test_the_budget_is_never_overspent_and_used_to_the_last_call(endpoint, tmp_p
     # a call can cost 0.0003 at most: so near to the limit it comes
     assert limit - purse.spent < 0.0004
     assert 0 < len(found.answers) < 200
-    assert len(found.answers) == len(sql(tmp_path / "s", "select distinct item_id from reply where item_id <> 'probe'"))
+    # an item whose answer had to be asked for again has a reply and, where the second could not be paid, no answer
+    replied = sql(tmp_path / "s", "select distinct item_id from reply where item_id <> 'probe'")
+    assert found.answers.keys() <= {item_id for (item_id,) in replied}
 
     again, *_ = ask(tmp_path / "s", annotator(endpoint.address), items(200))
     assert len(again.answers) + len(again.unanswered) == 200

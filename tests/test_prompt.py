@@ -6,8 +6,7 @@ from collections import Counter
 
 import pytest
 
-from schemas.curation import Labels, LLMAnnotator
-from schemas.curation.model import Batch, OnlyWhere, Price
+from schemas.curation import Batch, Labels, LLMAnnotator, OnlyWhere, Price
 from tasks.annotator.prompt import Example, answer_format, instructions, mark, messages, ordered
 from tasks.annotator.version import guideline_version, version
 

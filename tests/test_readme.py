@@ -23,7 +23,19 @@ COMMANDS = [shlex.split(line)[1:] for line in LINES if line.startswith(".venv/bi
 def test_the_readme_is_short_and_knows_every_command():
     assert len(README.splitlines()) < 150
     named = {command[0] for command in COMMANDS}
-    assert named == {"run", "init", "check", "status", "releases", "sql", "schema", "backfill", "measure", "aggregate", "annotate"}
+    assert named == {
+        "run",
+        "init",
+        "check",
+        "status",
+        "releases",
+        "sql",
+        "schema",
+        "backfill",
+        "measure",
+        "aggregate",
+        "annotate",
+    }
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line and not line.startswith(".venv/bin/assay ")])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from schemas.curation import model
+from schemas.curation import settings
 from tasks.store import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +51,7 @@ def test_every_column_of_the_store_is_documented_once_on_its_field(noun):
     assert [name for name, field in noun.model_fields.items() if not field.description] == []
 
 
-@pytest.mark.parametrize("part", model.Settings.__subclasses__(), ids=lambda part: part.__name__)
+@pytest.mark.parametrize("part", settings.Settings.__subclasses__(), ids=lambda part: part.__name__)
 def test_every_key_of_a_curation_is_documented(part):
     assert [name for name, field in part.model_fields.items() if not field.description] == []
 

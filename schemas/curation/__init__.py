@@ -1,40 +1,21 @@
 """A curation: what a run can be told, one YAML file."""
 
-from schemas.curation.model import (
+from schemas.curation.annotator import (  # fmt: skip
     Annotator,
-    Budget,
-    Clean,
-    Consensus,
-    Curation,
-    Fields,
+    Batch,
     FunctionAnnotator,
-    Gates,
     HumanAnnotator,
     LabelFields,
-    Labels,
     LLMAnnotator,
+    OnlyWhere,
     Price,
-    Source,
-    Splits,
 )
+from schemas.curation.model import Budget, Clean, Consensus, Curation, Fields, Gates, Labels, Source, Splits
 from schemas.curation.reading import find, load
+from schemas.curation.settings import COMPRESSIONS, file_format
 
 __all__ = [
-    "Annotator",
-    "Budget",
-    "Clean",
-    "Consensus",
-    "Curation",
-    "Fields",
-    "FunctionAnnotator",
-    "Gates",
-    "HumanAnnotator",
-    "LLMAnnotator",
-    "LabelFields",
-    "Labels",
-    "Price",
-    "Source",
-    "Splits",
-    "find",
-    "load",
-]
+    "COMPRESSIONS", "Annotator", "Batch", "Budget", "Clean", "Consensus", "Curation", "Fields", "FunctionAnnotator",
+    "Gates", "HumanAnnotator", "LLMAnnotator", "LabelFields", "Labels", "OnlyWhere", "Price", "Source", "Splits",
+    "file_format", "find", "load",
+]  # fmt: skip

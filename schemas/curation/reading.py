@@ -9,7 +9,8 @@ from typing import Any, Union, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from schemas.curation.model import Curation, FunctionAnnotator, HumanAnnotator, LLMAnnotator
+from schemas.curation.annotator import FunctionAnnotator, HumanAnnotator, LLMAnnotator
+from schemas.curation.model import Curation
 from schemas.errors import RequestError
 
 MAX_BYTES = 256_000

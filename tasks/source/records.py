@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from schemas.curation.model import COMPRESSIONS, file_format
+from schemas.curation import COMPRESSIONS, file_format
 from tasks.source.files import Damaged, File, opened
 
 MAX_RECORD_BYTES = 1_000_000

@@ -19,7 +19,7 @@ import duckdb
 import openai
 from openai.types import Batch as RemoteBatch
 
-from schemas.curation.model import Batch
+from schemas.curation import Batch
 from schemas.errors import BudgetStop, RequestError
 from tasks.endpoint.batch import jobs, plan
 from tasks.endpoint.batch.harvest import Harvest, Save
