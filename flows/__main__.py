@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -34,13 +35,31 @@ def _stop(given: argparse.Namespace, message: str, status: int) -> int:
     return status
 
 
+class _Mixed(argparse.ArgumentParser):
+    """Parser of one command that takes an argument after an option, too, where it may be left out."""
+
+    _is_within = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[argparse.Namespace, list[str]]:
+        """Read options and arguments in any order; argparse does so in two passes, which come here again."""
+        if self._is_within:
+            return super().parse_known_args(args, namespace)
+        self._is_within = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_within = False
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="assay",
         description="Raw text in; a fine-tuning data set you can prove things about out.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=16),
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="name")
+    commands = parser.add_subparsers(
+        title="commands", metavar="COMMAND", required=True, dest="name", parser_class=_Mixed
+    )
 
     def add(name: str, does: str, command: Callable[[argparse.Namespace], int | None]) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=does, description=does[0].upper() + does[1:] + ".")
@@ -57,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     run = add("run", "run the line once, for one logical date", _run)
     _curation(run)
     run.add_argument("--as-of", type=_date, metavar="DATE", help="the logical date (default: today, UTC)")
-    run.add_argument("--max-usd", type=float, metavar="X", help="stop when models have cost this much")
+    run.add_argument("--max-usd", type=_usd, metavar="X", help="stop when models have cost this much")
     run.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
     backfill = add("backfill", "run the line for each date of a range that is missing or has changed", _backfill)
@@ -68,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         "--labels", choices=("now", "then"), default="now",
         help="people's labels to see: every one known now, or those known by each date (default: now)",
     )  # fmt: skip
-    backfill.add_argument("--max-usd", type=float, metavar="X", help="stop when models have cost this much")
+    backfill.add_argument("--max-usd", type=_usd, metavar="X", help="stop when models have cost this much")
     backfill.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
     _curation(add("status", "say what the store holds, what the last runs did, what the next would do", _status))
@@ -138,7 +157,7 @@ def _annotate(command: argparse.ArgumentParser) -> None:
     add("--context", "C,C", "columns that are shown beside the text", type=_listed, default=())
     add("--guidelines", "G", "file with the guidelines for annotators", type=Path)
     add("--samples", "N", "ask about each text so often (default: 1)", type=int)
-    add("--max-usd", "X", "stop when the model has cost this much", type=float)
+    add("--max-usd", "X", "stop when the model has cost this much", type=_usd)
     add("--price", "IN,OUT", "what the model costs, in US dollars for a million tokens", type=_price)
     add("--service-tier", "T", "auto, default, flex or priority")
     add("--api", "A", "chat or responses (default: chat)")
@@ -154,11 +173,21 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
+def _usd(text: str) -> float:
+    try:
+        amount = float(text)
+    except ValueError:
+        amount = math.nan
+    if not (math.isfinite(amount) and amount >= 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is no sum of US dollars: a number, 0 or more")
+    return amount
+
+
 def _price(text: str) -> dict[str, float]:
     try:
-        asked, answered = map(float, text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no price: two numbers, as 0.15,0.60") from None
+        asked, answered = map(_usd, text.split(","))
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(f"{text!r} is no price: two numbers, as 0.15,0.60, none below 0") from None
     return {"input": asked, "output": answered}
 
 

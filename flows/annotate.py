@@ -28,6 +28,7 @@ from tasks.consensus import settled_for_training
 from tasks.endpoint.switchboard import Switchboard, switchboard
 from tasks.source import Intake
 from tasks.spending import allowance
+from tasks.store import alone
 
 CHUNK = 1024  # items a task: a night is tens of tasks, not thousands; what a killed one has heard is not lost
 AT_ONCE = 2  # chunks of one model: the next begins while the last answers of the one before are still to come
@@ -36,11 +37,17 @@ TOLD_EVERY_S = 5.0
 
 
 @flow(name="annotate", flow_run_name="annotate", validate_parameters=False)
-async def annotate(run: Run) -> tuple[dict[str, str], Intake, dict[str, Usage]]:
-    """Return the present versions of models and functions, what people's tables brought, and what each model took."""
+async def annotate(run: Run) -> tuple[dict[str, str], dict[str, Usage], Intake]:
+    """Return the present versions of models and functions, what each took, and what people's tables brought."""
     labels = Intake()
     for people in run.curation.people:
         labels.add(import_labels(run, people))
+    async with _alone(run):
+        return *await _asked(run), labels
+
+
+async def _asked(run: Run) -> tuple[dict[str, str], dict[str, Usage]]:
+    """Return the present versions of models and functions, and what each took to label what it has not labelled."""
     recover_replies(run)
     for model in run.curation.models:
         if needs_pool(run, model):
@@ -56,7 +63,22 @@ async def annotate(run: Run) -> tuple[dict[str, str], Intake, dict[str, Usage]]:
             for models in _waves([model for model in run.curation.models if model.name in present]):
                 alike = _by_version(models, present).values()
                 await _all(_in_turn(run, board, same, usages, present) for same in alike)
-    return present, labels, usages
+    return present, usages
+
+
+@asynccontextmanager
+async def _alone(run: Run) -> AsyncIterator[None]:
+    """Wait until no other run asks this curation's models: both would pay for the same, each with the whole budget."""
+    is_told = False
+    while True:
+        with alone(run.store, "asking") as is_alone:
+            if is_alone:
+                yield
+                return
+        if not is_told:
+            get_run_logger().info("another run asks the models; this one waits for it")
+        is_told = True
+        await asyncio.sleep(1.0)
 
 
 def _waves(models: list[LLMAnnotator]) -> Iterator[list[LLMAnnotator]]:

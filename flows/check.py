@@ -2,18 +2,21 @@
 
 import asyncio
 import tempfile
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import openai
+import polars as pl
 
 from flows.plan import planned
-from schemas.curation import HumanAnnotator, LLMAnnotator, Source
+from schemas.curation import FunctionAnnotator, HumanAnnotator, LLMAnnotator, Source
 from schemas.errors import RequestError
 from schemas.run import Run, started
 from tasks import document
 from tasks.annotator import chat, human
+from tasks.annotator.function import rule
 from tasks.annotator.version import guidelines
 from tasks.endpoint import shown
 from tasks.endpoint.call import Caller, Patience, Unanswered
@@ -51,11 +54,13 @@ def check(curation: str, home: str | None) -> dict[str, Any]:
     known, new = planned(run)["items"], sum(source["unread_records"] for source in sources)
     models = [asyncio.run(_tried(run, model, rows, known.get(model.name, 0) + new)) for model in run.curation.models]
     usd, left = total(models, "usd"), allowance(run)
+    functions = [_ruled(run, function, rows) for function in run.curation.functions]
     return {
         "curation": run.curation.name,
         "sources": sources,
         "label_tables": tables,
         "models": models,
+        "functions": functions,
         "calls": sum(model["calls"] for model in models),
         "usd": usd,
         "usd_at_most": total(models, "usd_at_most"),
@@ -64,6 +69,17 @@ def check(curation: str, home: str | None) -> dict[str, Any]:
         "usd_left": left,
         "budget_suffices": None if left is None or usd is None else usd <= left,
     }
+
+
+def _ruled(run: Run, function: FunctionAnnotator, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a labelling function says of the sampled items."""
+    items = pl.DataFrame(
+        [(str(place), row["text"], row["context"]) for place, row in enumerate(rows)],
+        schema={"item_id": pl.String, "text": pl.String, "context": pl.String},
+        orient="row",
+    )
+    reasons = Counter(reason for _, _, reason in rule(function, run.curation, run.folder).labels(items))
+    return {"name": function.name, "labelled": reasons.pop(None, 0), "reasons": dict(sorted(reasons.items()))}
 
 
 def _guidelines(run: Run) -> None:
@@ -117,6 +133,7 @@ async def _tried(run: Run, model: LLMAnnotator, rows: list[dict[str, Any]], item
         "prompt_tokens": reply["prompt_tokens"],
         "completion_tokens": reply["completion_tokens"],
         "latency_ms": round(reply["latency_ms"], 1),
+        "is_cascade": model.only_where is not None,
         **estimate(model, asked, items, seen=(asked[0], reply)),
     }
 
@@ -167,8 +184,11 @@ def story(found: dict[str, Any]) -> str:
         said = f"answers, with probabilities from {model['distribution']}" if model["answers"] else "gave no label"
         lines.append(
             f"  {model['name']} at {model['base_url']}: {said}; {model['latency_ms']:,.0f} ms; "
-            f"{model['calls']:,} calls, {_cost(model)}"
+            f"{'at most ' if model['is_cascade'] else ''}{model['calls']:,} calls, {_cost(model)}"
         )
+    for function in found["functions"]:
+        others = "".join(f", {count:,} {reason}" for reason, count in function["reasons"].items())
+        lines.append(f"  {function['name']}: of the sampled {function['labelled']:,} labelled{others}")
     return "\n".join([*lines, *_money(found)])
 
 

@@ -19,6 +19,7 @@ from schemas.errors import BudgetStop, SourceRefused
 from schemas.run import Labels, Run, started
 from tasks.annotation import Usage, versions
 from tasks.artifact import show
+from tasks.endpoint import keyed
 from tasks.release import evidence_file, identify, recall
 from tasks.run import begin, finish, totals
 from tasks.spending import asked, brought, priced
@@ -56,6 +57,7 @@ async def curate(
     """
     run, seconds = started(curation, as_of or scheduled_for(), labels, home, max_usd), {}
     priced(run.curation, max_usd)
+    keyed(run.curation.models)
     get_run_logger().info("%s as of %s", run.curation.name, run.as_of)
     begin(run)
     try:
@@ -77,7 +79,7 @@ async def curate(
 async def _line(run: Run, seconds: dict[str, float]) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the summary of the line and its evidence, where there is any."""
     read = await timed(seconds, "ingest", ingest(run))
-    versions, tables, usages = await timed(seconds, "annotate", annotate(run))
+    versions, usages, tables = await timed(seconds, "annotate", annotate(run))
     content, outcome = await _made(run, versions, seconds)
     summary = ended(run, outcome, versions, usages) | {"content_id": content}
     summary["documents"] |= {"new": read.read, "reasons": read.reasons}

@@ -32,7 +32,12 @@ def planned(run: Run) -> dict[str, Any]:
     """Return what a run would do with what the store holds; items of files not read yet are not counted."""
     only_dated = run.labels == "then"
     present = versions.fn(run)
-    missing = {model.name: unlabelled.fn(run, model, present) for model in run.curation.models if model.name in present}
+    # of a cascade nobody knows yet what its first model will be unsure of: all, at most
+    missing = {
+        model.name: unlabelled.fn(run, model.model_copy(update={"only_where": None}), present)
+        for model in run.curation.models
+        if model.name in present
+    }
     costs = {
         model.name: estimate(model, bodies(run, model, known_rows(run, missing[model.name])), len(missing[model.name]))
         for model in run.curation.models

@@ -27,9 +27,11 @@ def run(
     """Return the summary of a run of the line, whose models may cost `max_usd`, and its exit status."""
     loaded = load(find(curation))  # a mistake in it is told before Prefect takes its seconds to start
     from flows.curate import curate
+    from tasks.endpoint import keyed
     from tasks.spending import priced
 
     priced(loaded, max_usd)
+    keyed(loaded.models)
     return _ended(curate(curation, as_of, "then", home, max_usd, return_state=True))
 
 

@@ -137,7 +137,8 @@ class LostCall(Row):
     model: str
     """The model that was asked for."""
     kind: str
-    """What became of it: timeout, connection, broken_body, no_content (tokens were told, and billed), cancelled, killed."""
+    """What became of it: timeout, connection, broken_body, no_content (tokens were told, and billed), cancelled,
+    killed; no_usage (answered, but not what it cost), repeated (another run had stored the reply), batch_lost."""
     usd_at_most: float | None
     """The most it can have cost, in US dollars; null where the price is not known."""
     event_at: datetime

@@ -22,6 +22,20 @@ def known(run: Run, versions: dict[str, str] | None = None) -> duckdb.DuckDBPyCo
     connection.execute("set variable versions = $versions::varchar[]", {"versions": present})
     calibrated = [model.name for model in run.curation.models if model.calibration == "batch"]
     connection.execute("set variable calibrated = $names::varchar[]", {"names": calibrated})
+    cascades = "set variable cascades = $cascades::struct(annotator varchar, first varchar, least double)[]"
+    connection.execute(cascades, {"cascades": _cascades(run)})
     for view in _VIEWS:
         connection.execute(f"create view {view} as {query(view)}")
     return connection
+
+
+def _cascades(run: Run) -> list[dict[str, object]]:
+    """Return, for each annotator of a cascade, every one before it, and the least entropy it must have."""
+    only = {model.name: model.only_where for model in run.curation.models if model.only_where}
+    found = []
+    for name in only:
+        at = name
+        while at in only:
+            found.append({"annotator": name, "first": only[at].annotator, "least": only[at].min_entropy_nats})
+            at = only[at].annotator
+    return found

@@ -58,7 +58,7 @@ def totals(run: Run, versions: dict[str, str]) -> dict[str, Any]:
     """Return what the store holds as of the run: documents, items, annotations by annotator, labels that wait."""
     connection = known(run, versions)
     read, accepted, quarantined = relation(connection, "record_count").fetchone()
-    people, models = connection.table("vote"), connection.table("model_vote")
+    people, models = connection.table("vote"), connection.table("model_vote").filter("label is not null")
     by_annotator = dict(people.aggregate("annotator_id, count(*)").order("annotator_id").fetchall())
     by_annotator |= dict(models.aggregate("annotator_id, count(*)").order("annotator_id").fetchall())
     new = connection.sql("select count(*) from item where run_id = $run", params={"run": run.run_id}).fetchone()[0]

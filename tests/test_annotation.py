@@ -311,7 +311,21 @@ def test_what_fails_for_every_item_stops_the_run_and_keeps_what_was_answered(ben
     assert (bench.label().labelled, len(stub.asked)) == (3, 3)
 
 
-def test_an_endpoint_that_is_down_is_not_asked_for_every_item(bench, stub, monkeypatch):
+def test_an_address_that_never_answered_is_a_wrong_request(bench, stub, monkeypatch):
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    bench.arrive(1, "Fine.")
+    with pytest.raises(
+        RequestError, match=r"zero: http://127.0.0.1:9/v1 gives no answer \(connection\): check the address"
+    ):
+        bench.label()
+
+
+def test_an_endpoint_that_answered_once_and_is_down_is_not_asked_for_every_item(bench, stub, monkeypatch):
+    bench.arrive(0, "Awful.")
+    bench.label()
+    down = {"base_url": "http://127.0.0.1:9/v1", "capability_id": "down"}
+    (row,) = Store(bench.run().store).connect().sql("select * from capability").pl().to_dicts()
+    Store(bench.run().store).merge("capability", [row | down])
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     quick = replace(QUICK, breaker=Breaker(calls=10, pause_s=0.05))
     monkeypatch.setattr(switchboard, "PATIENCE", quick)

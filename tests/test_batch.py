@@ -3,7 +3,9 @@
 import asyncio
 import json
 import stat
+import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -15,11 +17,15 @@ from loopback.options import Options
 from loopback.server import Reply
 from loopback.server import Request as Asked
 
-from schemas.curation import Batch
+from schemas.curation import Batch, LLMAnnotator, Price
 from schemas.errors import BudgetStop, RequestError
-from tasks.endpoint import batch, wire
+from tasks.annotator.by_batch import ByBatch
+from tasks.endpoint import batch, price, wire
 from tasks.endpoint.batch import jobs, plan
+from tasks.endpoint.call import Model
 from tasks.endpoint.failure import NoReply
+from tasks.endpoint.purse import Purse
+from tasks.endpoint.switchboard import Switchboard
 from tasks.store import Ids, Store
 from tasks.text import canonical
 
@@ -440,3 +446,138 @@ def test_nothing_of_a_text_or_a_message_of_the_endpoint_is_in_an_error(tmp_path)
     with pytest.raises(RequestError) as caught:
         world.ask(many(2, text="a secret"))
     assert "secret" not in str(caught.value) and "API key provided" not in str(caught.value)
+
+
+PRICE = Price(input=1.0, output=2.0)
+
+
+async def annotated(world, requests, board, direct_after=2880.0, one_price=PRICE):
+    """Return the outcome of one run of an annotator that asks by batch, by the clock on the wall."""
+    settings = Batch(wait_minutes=1440.0, direct_after_minutes=direct_after)
+    told = {"name": "gpt", "kind": "llm", "model": "m", "base_url": URL, "price": one_price, "batch": settings}
+    transport = httpx2.MockTransport(world.answer)
+    http = httpx2.AsyncClient(transport=transport)
+    async with openai.AsyncOpenAI(api_key="k", base_url=URL, max_retries=0, http_client=http) as client:
+        model = Model(client, URL, "m", price=price.price_of("m", one_price))
+        way = ByBatch(board, world.store, IDS, "run-1", LLMAnnotator(**told), model)
+        return await way.ask([(one["reply_id"], one["item_id"], one["body"]) for one in requests])
+
+
+def impatient():
+    """Return a switchboard whose ending does not come, and is not waited for."""
+    board = Switchboard(Purse(None))
+
+    async def within(seconds):
+        await asyncio.sleep(0.001)
+
+    board.ending.within = within
+    return board
+
+
+def changing(world, *changes):
+    """Let the bodies of a batch's first answers be others: each change is made to one of them."""
+    real, changes = world.batches.reply, list(changes)
+
+    def reply(asked):
+        said = real(asked)
+        if not asked.path.endswith("/content") or not changes:
+            return said
+        rows = [json.loads(line) for line in said.body.splitlines()]
+        for row in rows[: len(changes)]:
+            changes.pop(0)(row["response"]["body"])
+        return replace(said, body=b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+
+    world.batches.reply = reply
+
+
+def test_a_run_that_is_told_to_stop_waits_for_no_batch(tmp_path):
+    world = World(tmp_path / "s", batch={"polls": 100})
+
+    async def stopped():
+        board = Switchboard(Purse(None))
+        task = asyncio.create_task(annotated(world, many(5), board))
+        while "submitted" not in world.steps_taken:
+            await asyncio.sleep(0)
+        board.ending.come()
+        return await asyncio.wait_for(task, 10)
+
+    assert split(asyncio.run(stopped())) == (0, 0, 0, 0, 5)
+    assert world.steps_taken == ["planned", "submitted"]
+
+
+def test_a_run_that_is_told_to_stop_sends_no_further_batch_and_tries_nothing_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "MAX_REQUESTS", 4)
+    world = World(tmp_path / "s")
+    is_sent = lambda: "submitted" in world.steps_taken  # noqa: E731
+    assert split(world.ask(many(10), is_over=is_sent)) == (0, 0, 0, 0, 10)
+    assert Counter(world.steps_taken) == {"planned": 3, "submitted": 1, "abandoned": 2}
+    assert split(world.ask(many(10))) == (10, 0, 0, 0, 0)
+    assert set(world.batches.submitted.values()) == {1}
+
+    world = World(tmp_path / "t", batch={"call_faults": ["upload_500"], "call_fault_rate": 1.0, "max_call_faults": 99})
+    assert split(world.ask(many(3), is_over=lambda: len(world.paths) > 0)) == (0, 0, 0, 0, 3)
+    assert world.paths == ["POST /v1/files"]
+
+
+def test_rows_that_do_not_tell_what_they_cost_and_rows_without_an_answer_are_booked(tmp_path):
+    def empty(body):
+        body["choices"][0]["message"] = {"role": "assistant", "content": None}
+
+    def both(body):
+        empty(body)
+        del body["usage"]
+
+    world = World(tmp_path / "s")
+    changing(world, lambda body: body.pop("usage"), empty, both)
+    requests = many(4)
+    assert split(asyncio.run(annotated(world, requests, impatient()))) == (4, 0, 0, 0, 0)  # two of them asked again
+    at_most = price.usd_at_most(price.price_of("m", PRICE), requests[0]["body"], batch=True)
+    costs = dict(world.rows("select item_id, usd from reply"))
+    assert costs["item-0"] is None and 0 < costs["item-3"] < at_most
+    lost = {kind: (item, usd) for kind, item, usd in world.rows("select kind, item_id, usd_at_most from lost_call")}
+    assert lost.keys() == {"no_usage", "no_content", "broken_body"}
+    assert lost["no_usage"] == ("item-0", at_most) and lost["broken_body"] == ("item-2", at_most)
+    assert lost["no_content"][0] == "item-1" and 0 < lost["no_content"][1] < at_most
+
+
+def test_what_is_free_stays_free_though_it_does_not_tell_its_tokens(tmp_path):
+    world = World(tmp_path / "s")
+    changing(world, lambda body: body.pop("usage"))
+    asyncio.run(annotated(world, many(1), impatient(), one_price=Price(input=0.0, output=0.0)))
+    assert world.rows("select usd from reply") == [(0.0,)] and world.rows("select * from lost_call") == []
+
+
+# a batch that the endpoint has forgotten, one that never ends, and one whose file is never there; rows that came of eight
+@pytest.mark.parametrize(("fault", "rows"), [("lost", 0), ("stuck", 0), ("no_file", 0), (None, 8), ("expired", 4)])
+@pytest.mark.parametrize("usd", [0.01, None])
+def test_a_batch_that_is_given_up_may_have_cost_its_share_for_each_request_without_a_row(
+    tmp_path, monkeypatch, fault, rows, usd
+):
+    monkeypatch.setattr(sys.modules[batch.ask.__module__], "STUCK", timedelta(hours=1))
+    world, lost = World(tmp_path / "s", batch={"in_turn": [None if fault == "no_file" else fault]}), []
+    real = world.batches.reply
+
+    def reply(asked):
+        if fault == "stuck" and asked.path.endswith("/cancel"):
+            asked = replace(asked, method="GET", path=asked.path.removesuffix("/cancel"))  # it goes on
+        return Reply(404, b"{}") if fault == "no_file" and asked.path.endswith("/content") else real(asked)
+
+    world.batches.reply = reply
+    outcome = world.ask(many(8), wait=300, direct_after=120, usd_at_most=lambda body: usd, lose=lost.extend)
+    if rows:
+        assert lost == [] and len(outcome.answered) == 8
+        return
+    assert split(outcome) == (0, 0, 8, 0, 0) and world.steps_taken.count("ended") == 1
+    assert {item for _, item, _ in lost} == {one["item_id"] for one in many(8)}
+    assert len({name for name, _, _ in lost}) == 8
+    assert [share for _, _, share in lost] == [usd and pytest.approx(usd)] * 8
+
+
+def test_a_batch_that_is_lost_is_in_the_books(tmp_path):
+    world = World(tmp_path / "s", batch={"in_turn": ["lost"]})
+    requests = many(3)
+    asyncio.run(annotated(world, requests, impatient(), direct_after=1e-6))
+    at_most = price.usd_at_most(price.price_of("m", PRICE), requests[0]["body"], batch=True)
+    found = world.rows("select kind, item_id, usd_at_most from lost_call order by item_id")
+    assert found == [("batch_lost", f"item-{n}", pytest.approx(at_most)) for n in range(3)]
+    assert batch.pending_usd(world.store) == 0.0

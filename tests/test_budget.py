@@ -24,6 +24,11 @@ PRICED = "  - {name: m, kind: llm, model: gpt-4.1-mini}\n"
 UNPRICED = "  - {name: m, kind: llm, model: llama3.2}\n"
 
 
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+
+
 def table(columns, *rows):
     cells = ", ".join("(" + ", ".join("null" if cell is None else str(cell) for cell in row) + ")" for row in rows)
     return f"select * from (values {cells}) as given({columns})"

@@ -12,11 +12,13 @@ from tasks.sql import query
 SKEWED = {"i1": (0.9, 0.1), "i2": (0.6, 0.4), "i3": (0.8, 0.2), "i4": (0.7, 0.3)}  # of good and bad
 
 
-def votes(rows, calibrated=(), kinds=None):
+def votes(rows, calibrated=(), kinds=None, cascades=()):
     """Return {(item, annotator): (label, {label: probability}, entropy)} of the view over annotations' rows."""
     connection = duckdb.connect()
     connection.execute("set variable calibrated = $names::varchar[]", {"names": list(calibrated)})
-    connection.execute("set variable versions = ['a v1', 'b v1']")
+    connection.execute("set variable versions = ['a v1', 'b v1', 'c v1']")
+    listed = ", ".join(f"{{annotator: '{late}', first: '{first}', least: {least}}}" for late, first, least in cascades)
+    connection.execute(f"set variable cascades = [{listed}]")
     connection.execute(
         "create table known_item as select unnest(['i1', 'i2', 'i3', 'i4', 'i5']) as item_id, 's' as slice"
     )
@@ -105,3 +107,15 @@ def test_a_curation_says_which_annotators_are_calibrated(written, tmp_path):
     folder = written(tmp_path / "c", {}, {}, models)
     connection = known(started(str(folder), home=str(tmp_path / "home")))
     assert connection.sql("select getvariable('calibrated')").fetchone() == (["fair"],)
+
+
+def test_of_a_cascade_the_later_models_count_only_where_those_before_them_are_unsure_as_of_the_date():
+    # entropies of a: i1 .325, i2 .673, i3 .500, i4 .611 nats; b and c have labelled all, under earlier settings
+    rows = [*skewed("a"), *skewed("b"), *skewed("c")]
+    said = votes(rows, cascades=[("b", "a", 0.6)])
+    assert sorted(item for item, who in said if who == "b") == ["i2", "i4"]
+    assert {who: sum(name == who for _, name in said) for who in "abc"} == {"a": 4, "b": 2, "c": 4}
+    # c comes after b, which comes after a; an item that a has not labelled is nobody's
+    chain = [("b", "a", 0.6), ("c", "b", 0.65), ("c", "a", 0.6)]
+    assert sorted(item for item, who in votes(rows, cascades=chain) if who == "c") == ["i2"]
+    assert [who for item, who in votes(rows[1:], cascades=chain) if item == "i1"] == []

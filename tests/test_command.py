@@ -102,6 +102,57 @@ def test_a_limit_on_what_has_no_known_price_is_a_wrong_request(capsys, tmp_path)
     assert not (tmp_path / "home").exists()
 
 
+AMOUNTS = [
+    (["run", "c", "--max-usd"], "no sum of US dollars", ["nan", "inf", "-inf", "-1", "1e999", "five", ""]),
+    (
+        ["backfill", "c", "--from", "2026-11-17", "--to", "2026-11-18", "--max-usd"],
+        "no sum of US dollars",
+        ["nan", "-1"],
+    ),
+    (
+        ["annotate", "f", "--labels", "a,b", "--model", "m", "-o", "o", "--max-usd"],
+        "no sum of US dollars",
+        ["nan", "-1"],
+    ),
+    (
+        ["annotate", "f", "--labels", "a,b", "--model", "m", "-o", "o", "--price"],
+        "is no price: two numbers",
+        ["nan,1", "1,inf", "-1,2", "1", "1,2,3"],
+    ),
+]
+
+
+@pytest.mark.parametrize("command, said, amounts", AMOUNTS)
+def test_an_amount_is_a_number_that_is_not_below_0(command, said, amounts, capsys):
+    for amount in amounts:
+        with pytest.raises(SystemExit) as done:
+            main([*command[:-1], f"{command[-1]}={amount}"])
+        assert done.value.code == 2
+        assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "order",
+    ["sql QUERY CURATION --home H --json", "sql QUERY --home H CURATION --json", "sql --home H QUERY --json CURATION"],
+)
+def test_arguments_stand_before_between_and_after_options(order, capsys, tmp_path):
+    main(["init", str(tmp_path / "shop")])
+    capsys.readouterr()
+    given = {"QUERY": "select 1 as one", "CURATION": str(tmp_path / "shop"), "H": str(tmp_path)}
+    assert main([given.get(word, word) for word in order.split()]) == 0
+    assert json.loads(capsys.readouterr().out) == {"columns": ["one"], "rows": [[1]]}
+
+
+@pytest.mark.parametrize(
+    "wrong", [["run"], ["run", "c", "d"], ["run", "c", "--bogus"], ["sql"], ["sql", "q", "c", "d"]]
+)
+def test_too_few_or_too_many_arguments_are_still_refused(wrong, capsys):
+    with pytest.raises(SystemExit) as done:
+        main(wrong)
+    assert done.value.code == 2
+    assert re.search("arguments are required|unrecognized arguments", capsys.readouterr().err)
+
+
 def test_the_schema_is_one_that_editors_read(capsys):
     main(["schema", "--json"])
     schema = json.loads(capsys.readouterr().out)

@@ -67,6 +67,11 @@ LABELS = [
     ("good:", '" bad":', "labels may not be empty or padded with spaces"),
     ("good:", '"b\\0d":', "labels may not hold line ends or characters that cannot be seen"),
     ("good:", '"\\ud800":', "labels may not hold line ends or characters that cannot be seen"),
+    (
+        "The reviewer is happy.",
+        '"a \\udc00"',
+        "a meaning holds half a surrogate pair, which is no character: that of ['good']",
+    ),
     ("good:", "é: x\n    e\u0301:", "two labels are one text in two Unicode forms"),
     ("good:", "[a, b]:", "line 5: a key must be a word"),
     ("    good: The reviewer is happy.\n", "", "line 4: `labels.values`: at least two labels are needed"),

@@ -1,5 +1,6 @@
 """A labelling function labels or abstains; what it says is counted, and settles nothing."""
 
+import asyncio
 import json
 import math
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from prefect.exceptions import TerminationSignal
 from prefect.logging import disable_run_logger
 
 from schemas.annotation import Annotation
@@ -146,6 +148,54 @@ def test_an_item_a_callable_fails_on_has_a_reason_and_the_others_their_labels(as
     assert "secret" not in caplog.text and "private" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    "raised",
+    ["SystemExit(0)", "SystemExit(text)", "GeneratorExit(text)", "Own(text)", "BaseExceptionGroup(text, [Own(text)])"],
+)
+def test_whatever_a_callable_raises_is_its_failure_and_ends_nothing(raised, asked, caplog):
+    made = asked(
+        f"class Own(BaseException): pass\ndef label(text):\n    if text != 'a': raise {raised}\n    return 'yes'"
+    )
+    assert made.labels(items("secret", "a")) == [("0", None, "function_failed"), ("1", "yes", None)]
+    assert f"f failed on 1 of 2 items: 1 × {raised.partition('(')[0]}, rules.py line 3" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("told", [KeyboardInterrupt(), asyncio.CancelledError(), TerminationSignal(signal=15)])
+def test_a_run_told_to_stop_stops_within_a_callable_and_within_its_import(told, asked, monkeypatch):
+    monkeypatch.setattr(sys, "told", told, raising=False)
+    made = asked("import sys\ndef label(text): raise sys.told")
+    with pytest.raises(type(told)):
+        made.labels(items("a"))
+    with pytest.raises(type(told)):
+        asked("import sys\nraise sys.told")
+
+
+def test_an_import_that_raises_what_is_no_exception_is_refused_in_words(asked):
+    with pytest.raises(RequestError, match=r"cannot be imported: Own, rules.py line 2$"):
+        asked("class Own(BaseException): pass\nraise Own('secret')")
+
+
+def test_what_a_callable_prints_is_seen_nowhere(asked, capsys):
+    source = (
+        "import sys\nprint('imported')\n"
+        "def label(text):\n    print(text, '\\ud800')\n    print(text, file=sys.stderr)\n    return 'yes'\n"
+    )
+    before = sys.stdout, sys.stderr
+    assert asked(source).labels(items("secret", "private")) == [("0", "yes", None), ("1", "yes", None)]
+    with pytest.raises(RequestError):  # and the streams are back afterwards, too
+        asked("def label(text): print(text) or 1 / 0").labels(items(*["secret"] * FIRST))
+    assert (sys.stdout, sys.stderr) == before
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_a_callable_changes_in_its_context_is_not_seen_by_the_next(asked):
+    source = (
+        "def label(text, size):\n    size['seen'].append(text)\n    return 'yes' if size['seen'] == [text] else 'no'"
+    )
+    assert asked(source).labels(items("a", "b", size={"seen": []})) == [("0", "yes", None), ("1", "yes", None)]
+
+
 def test_a_callable_that_fails_on_each_of_the_first_items_is_refused_without_a_word_of_theirs(asked):
     made = asked("\ndef label(text):\n    if text != 'fine': raise ValueError(text)\n")
     with pytest.raises(RequestError) as refused:
@@ -272,6 +322,16 @@ def test_items_keep_their_labels_over_many_chunks_of_a_query(asked):
         "current_date::varchar",
         "current_timestamp::varchar",
         "current_user",
+        "current_localtime()::varchar",
+        "current_localtimestamp()::varchar",
+        "pg_postmaster_start_time()::varchar",
+        "pg_conf_load_time()::varchar",
+        "ago(interval 1 day)::varchar",
+        "age(timestamp '2020-01-01')::varchar",
+        "AGE(cast(text as timestamp))::varchar",
+        "text.age()::varchar",
+        "version()",
+        "list_transform([text], lambda one: version())[1]",
         "nextval('s')::varchar",
         "write_log('yes')",
         "query('select 1')",
@@ -322,6 +382,22 @@ def test_an_expression_that_fails_on_a_text_is_refused_without_a_word_of_it(aske
     assert refused.value.__context__ is None
     tried = asked(sql="if(try(cast(text as int)) > 1, 'yes', 'no')")
     assert [label for _, label, _ in tried.labels(items("1", "2"))] == ["no", "yes"]
+
+
+def test_a_field_called_as_a_function_is_read_and_opens_no_way_to_the_function(asked):
+    assert asked(sql="version", context="version, age").labels(items("a", version="yes")) == [("0", "yes", None)]
+    for call in ("version()", "age(timestamp '2020-01-01')::varchar"):
+        with pytest.raises(RequestError, match=r"rests on more than the item: (version|age)$"):
+            asked(sql=call, context="version, age")
+
+
+def test_the_span_between_two_times_and_a_time_itself_are_the_same_everywhere(asked, monkeypatch):
+    monkeypatch.setenv("TZ", "America/New_York")
+    span = "if(age(timestamp '2020-01-03', timestamp '2020-01-01') = interval 2 day, 'yes', 'no')"
+    zone = "if((timestamptz '2020-01-01 00:00:00')::varchar = '2020-01-01 00:00:00+00', 'yes', 'no')"
+    assert [asked(sql=sql).labels(items("a"))[0][1] for sql in (span, zone)] == ["yes", "yes"]
+    with pytest.raises(duckdb.Error, match="locked"):
+        function._connection().execute("set TimeZone = 'America/New_York'")
 
 
 def test_an_expression_may_end_in_a_comment(asked):

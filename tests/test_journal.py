@@ -88,12 +88,18 @@ def test_nothing_is_left_after_storing_and_nobody_else_may_read_what_is_there(tm
     folder = tmp_path / "journal"
 
     def act(one):
-        four_calls(one)
+        *_, still_out = four_calls(one)
+        one.refused(still_out)
         (path,) = folder.iterdir()
         return stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(folder.stat().st_mode)
 
     assert using(folder, act, is_stored=True) == (0o600, 0o700)
     assert list(folder.iterdir()) == []
+
+
+def test_a_call_without_an_end_is_on_record_though_the_rest_is_stored(tmp_path):
+    *_, still_out = using(tmp_path, four_calls, is_stored=True)
+    assert still_out in {row["call_id"] for row in recovered(tmp_path)[1]}
 
 
 def test_what_could_not_be_stored_is_found_by_the_next_run(tmp_path):

@@ -1,5 +1,6 @@
 """The keys of a curation, with their types, ranges and defaults."""
 
+import re
 import unicodedata
 from typing import Annotated, Literal
 
@@ -30,6 +31,8 @@ class Labels(Settings):
             raise ValueError(f"labels may not hold line ends or characters that cannot be seen: {strange}")
         if len({unicodedata.normalize("NFC", label) for label in values}) < len(values):
             raise ValueError("two labels are one text in two Unicode forms")
+        if broken := [label for label, meaning in values.items() if re.search("[\ud800-\udfff]", meaning)]:
+            raise ValueError(f"a meaning holds half a surrogate pair, which is no character: that of {broken}")
         return values
 
     @field_validator("guidelines")

@@ -4,15 +4,16 @@ It is the curation's own code: a callable runs in this process with all that the
 that never returns.
 """
 
+import asyncio
 import inspect
 import json
 import logging
+import os
 import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -38,7 +39,6 @@ _LOCKED = {
     "python_enable_replacements": "false",  # else a name in a query may be a variable of ours
     "temp_directory": "",  # texts are never spilled to disk
     "memory_limit": "1GB",
-    "lock_configuration": "true",
 }
 # What an expression over one item cannot hold, by DuckDB's own names of the parts of a query.
 _FORBIDDEN = {
@@ -49,7 +49,8 @@ _FORBIDDEN = {
 }
 _NOT_OF_THE_ITEM = {
     "unnest", "current_setting", "getvariable", "getenv", "current_timestamp", "current_time", "localtime",
-    "localtimestamp", "current_user", "current_role", "session_user", "user", "current_catalog",
+    "localtimestamp", "current_user", "current_role", "session_user", "user", "current_catalog", "current_localtime",
+    "current_localtimestamp", "pg_postmaster_start_time", "pg_conf_load_time", "ago", "pg_sleep", "version",
 }  # fmt: skip
 
 
@@ -83,11 +84,6 @@ def _judged(item_id: str, label: Any, labels: tuple[str, ...]) -> Vote:
     return item_id, None, "not_a_label"
 
 
-@lru_cache(maxsize=1024)
-def _context(given: str) -> Mapping[str, Any]:
-    return json.loads(given)
-
-
 # Python
 
 
@@ -106,18 +102,34 @@ def _said(
 ) -> list[Vote]:
     votes: list[Vote] = []
     failures: Counter[str] = Counter()
-    for item_id, text, context in items.select("item_id", "text", "context").iter_rows():
-        try:
-            votes.append(_judged(item_id, ask(text, _context(context)), labels))
-        except Exception as error:  # whatever the curation's code raises; its message may quote the text
-            failures[_kind(error)] += 1
-            votes.append((item_id, None, "function_failed"))
-        if len(votes) == FIRST == failures.total():
-            raise _refused(annotator, f"fails on each of the first {FIRST} items: {_listed(failures)}")
+    with _silenced():
+        for item_id, text, context in items.select("item_id", "text", "context").iter_rows():
+            try:  # the context is read anew: what a call changes in its own is not the next one's
+                votes.append(_judged(item_id, ask(text, json.loads(context)), labels))
+            except BaseException as error:  # whatever the curation's code raises; its message may quote the text
+                if _ends_the_run(error):
+                    raise
+                failures[_kind(error)] += 1
+                votes.append((item_id, None, "function_failed"))
+            if len(votes) == FIRST == failures.total():
+                raise _refused(annotator, f"fails on each of the first {FIRST} items: {_listed(failures)}")
     if failures:
         _LOG.warning("%s failed on %d of %d items: %s",
                      annotator.name, failures.total(), len(votes), _listed(failures))  # fmt: skip
     return votes
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """Keep what is printed off stdout, which is the command's answer, and off stderr: it may quote a text."""
+    with open(os.devnull, "w", errors="replace") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
+
+
+def _ends_the_run(error: BaseException) -> bool:
+    """Return whether the run was told to stop meanwhile; anything else is the curation's code's own, SystemExit too."""
+    told = isinstance(error, (KeyboardInterrupt, asyncio.CancelledError))
+    return told or type(error).__name__ == "TerminationSignal"  # Prefect's, which is not imported for this
 
 
 def _listed(failures: Counter[str]) -> str:
@@ -175,9 +187,11 @@ def _function(annotator: FunctionAnnotator, folder: Path) -> tuple[Callable[...,
     """Return the callable and the digest of the file its module is read from."""
     module_name, _, name = annotator.function.partition(":")
     try:
-        with _importing_from(folder, Path.cwd()) as places:
+        with _importing_from(folder, Path.cwd()) as places, _silenced():
             module, source = _module(module_name, places)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
+        if _ends_the_run(error):
+            raise
         problem = _kind(error)
     else:
         function = getattr(module, name, None)
@@ -252,7 +266,7 @@ def _sql_rule(name: str, sql: str, labels: tuple[str, ...], fields: tuple[str, .
 
 def _table(items: pl.DataFrame, fields: tuple[str, ...]) -> pl.DataFrame:
     """Return item_id, in a column no expression names by accident, text, and the fields as text, null where not given."""
-    contexts = [_context(context) for context in items["context"]]
+    contexts = [json.loads(context) for context in items["context"]]
     said = {name: [_as_text(context.get(name)) for context in contexts] for name in fields}
     named = [pl.Series(name, values, dtype=pl.String) for name, values in said.items()]
     return pl.DataFrame([items["item_id"].alias("assay item_id"), items["text"], *named])
@@ -264,7 +278,7 @@ def _as_text(value: Any) -> str | None:
 
 def _bound(name: str, sql: str, table: pl.DataFrame) -> duckdb.DuckDBPyRelation:
     """Return item_id and label by the expression, not yet computed, on a connection that holds the items and no more."""
-    connection = duckdb.connect(":memory:", config=_LOCKED)
+    connection = _connection()
     connection.register("item", table.to_arrow())
     try:
         found = connection.sql(f'select "assay item_id", (\n{sql}\n) as label from item')
@@ -277,9 +291,16 @@ def _bound(name: str, sql: str, table: pl.DataFrame) -> duckdb.DuckDBPyRelation:
     raise RequestError(f"{name}: the SQL expression is not one over an item: {problem}")
 
 
+def _connection() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config=_LOCKED)
+    connection.execute("set TimeZone = 'UTC'")  # else a time is written as the machine's zone has it
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
 def _check_expression(name: str, sql: str, fields: tuple[str, ...]) -> None:
     """Raise RequestError unless the text is one expression that rests on the item alone."""
-    connection = duckdb.connect(":memory:", config=_LOCKED)
+    connection = _connection()
     given, empty = _tree(connection, sql), _tree(connection, "null")
     if given["error"]:
         raise RequestError(f"{name}: the SQL expression cannot be read: {given['error_message']}")
@@ -295,7 +316,8 @@ def _check_expression(name: str, sql: str, fields: tuple[str, ...]) -> None:
     # The same item gets the same label whenever it is asked: no clock, no chance, no settings.
     query = "select function_name from duckdb_functions() where stability in ('VOLATILE', 'CONSISTENT_WITHIN_QUERY')"
     unsteady = {row[0] for row in connection.sql(query).fetchall()} | _NOT_OF_THE_ITEM
-    if used := sorted((_names(parts) - {field.lower() for field in fields}) & unsteady):
+    ages = {"age" for part in parts if part.get("function_name") == "age" and len(part["children"]) < 2}  # until today
+    if used := sorted(_names(parts, fields) & unsteady | ages):
         raise RequestError(f"{name}: the SQL expression rests on more than the item: {', '.join(used)}")
 
 
@@ -315,10 +337,8 @@ def _parts(tree: Any) -> Iterator[dict[str, Any]]:
             yield from _parts(inner)
 
 
-def _names(parts: list[dict[str, Any]]) -> set[str]:
-    """Return the functions that are called and the bare names, in lower case: some functions need no brackets."""
-    return {
-        name.lower()
-        for part in parts
-        for name in [part.get("function_name") or "", *(part.get("column_names") or [])[-1:]]
-    }
+def _names(parts: list[dict[str, Any]], fields: tuple[str, ...]) -> set[str]:
+    """Return the functions that are called and the bare names but fields, in lower case: some functions need no brackets."""
+    called = {part["function_name"].lower() for part in parts if part.get("function_name")}
+    bare = {part["column_names"][-1].lower() for part in parts if part.get("column_names")}
+    return called | (bare - {field.lower() for field in fields})

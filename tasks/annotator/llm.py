@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from openai import OpenAIError
 
 from schemas.curation import LLMAnnotator
-from schemas.errors import AssayError
+from schemas.errors import AssayError, RequestError
 from tasks.annotator import chat, profile, prompt
 from tasks.annotator.by_batch import ByBatch
 from tasks.annotator.chat import Answer
-from tasks.endpoint import EMBEDDED_URL
+from tasks.endpoint import EMBEDDED_URL, shown
 from tasks.endpoint.call import Caller, Model, Unanswered
 from tasks.endpoint.capability import Capabilities, probe
 from tasks.endpoint.journal import Journal, left_behind
@@ -120,8 +120,21 @@ class Asking:
         return Answered(chunk.answers, chunk.unanswered, chunk.usage(journal))
 
     def _keep(self, journal: Journal) -> None:
-        self.store.merge("reply", journal.replies)
+        if self.store.merge("reply", journal.replies) < len(journal.replies):
+            journal.lost.extend(self._repeated(journal))
         self.store.merge("lost_call", journal.lost)
+
+    def _repeated(self, journal: Journal) -> list[dict[str, Any]]:
+        """Return the calls whose reply another run had stored before: they cost what they cost all the same."""
+        ids = _listed(reply["reply_id"] for reply in journal.replies)
+        query = f"select reply_id from reply where reply_id in ({ids}) and run_id <> '{self.run_id}'"
+        theirs = {reply_id for (reply_id,) in self.store.connect().sql(query).fetchall()}
+        return [
+            {name: reply[name] for name in ("annotator_id", "item_id", "model", "event_at", "run_id")}
+            | {"call_id": f"{self.run_id}-{reply['reply_id']}", "kind": "repeated", "usd_at_most": reply["usd"]}
+            for reply in journal.replies
+            if reply["reply_id"] in theirs
+        ]
 
     def bodies(self, item: prompt.Example, shots: Iterable[prompt.Example]) -> list[dict[str, Any]]:
         """Return the request bodies about an item, one a sample: they rest on the item and the version, on nothing else."""
@@ -171,7 +184,13 @@ class _Chunk:
         if any(reply_id not in self._remembered for reply_id, _ in first):
             await _capable(self._asking, self._model, self._caller)
             await self._ask_by_batch()
-        await asyncio.gather(*map(self._item, self._requests))
+        works = [asyncio.create_task(self._item(item_id)) for item_id in self._requests]
+        try:
+            await asyncio.gather(*works)
+        finally:  # where one fails as none should, the others are over before what they wrote is stored
+            for work in works:
+                work.cancel()
+            await asyncio.gather(*works, return_exceptions=True)
 
     async def _ask_by_batch(self) -> None:
         """Send what is not remembered by batch, where the annotator wants that; items that wait for one are left out."""
@@ -300,8 +319,14 @@ async def _capable(asking: Asking, model: Model, caller: Caller) -> None:
             _record(asking, model)
         except OpenAIError as error:
             refused = error
-        except (Unanswered, AssayError):
-            model.capabilities = _on_record(asking.store, model) or model.capabilities
+        except AssayError:  # the switchboard has it
+            pass
+        except Unanswered as why:
+            if not (recorded := _on_record(asking.store, model)) and why.reason != "stopped":
+                # one that has never answered is more likely misspelt than down
+                said = f"{asking.annotator.name}: {shown(model.base_url)} gives no answer ({why.detail or why.reason})"
+                asking.board.ending.come(RequestError(f"{said}: check the address, or run again once it is up"))
+            model.capabilities = recorded or model.capabilities
         model.is_known = True
     if refused:
         with suppress(AssayError):  # the switchboard has it

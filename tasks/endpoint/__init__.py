@@ -2,11 +2,13 @@
 
 import logging
 import os
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import httpx2
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
+from schemas.curation import LLMAnnotator
 from schemas.errors import RequestError
 
 EMBEDDED = "embedded"
@@ -52,16 +54,31 @@ def client(base_url: str, key_env: str = "OPENAI_API_KEY") -> AsyncOpenAI:
 
         inside = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app))
         return AsyncOpenAI(api_key="none", base_url=base_url, max_retries=0, http_client=inside)
-    key = os.environ.get(key_env, "").strip()
-    if not key and base_url == HOSTED_URL:
-        raise RequestError(f"{key_env} is not set; a model that is not OpenAI's needs base_url or OPENAI_BASE_URL")
-    if not (key.isascii() and key.isprintable()):
-        raise RequestError(f"{key_env} holds a character that no key has: copy it again")
+    secret = key(base_url, key_env)
     limits = httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_CONNECTIONS)
     # vLLM and Ollama ask for no key; how long a call may take is the caller's to say
     timeout = httpx2.Timeout(None, connect=CONNECT_S)
     network = DefaultAioHttpClient(timeout=timeout, limits=limits)
-    return AsyncOpenAI(api_key=key or "none", base_url=base_url, max_retries=0, timeout=timeout, http_client=network)
+    return AsyncOpenAI(api_key=secret or "none", base_url=base_url, max_retries=0, timeout=timeout, http_client=network)
+
+
+def key(base_url: str, key_env: str) -> str:
+    """Return the key for a base URL, empty where none is set; raise RequestError where one is needed, or is no key."""
+    secret = os.environ.get(key_env, "").strip()
+    if not secret and base_url == HOSTED_URL:
+        raise RequestError(f"{key_env} is not set; a model that is not OpenAI's needs base_url or OPENAI_BASE_URL")
+    if not (secret.isascii() and secret.isprintable()):
+        raise RequestError(f"{key_env} holds a character that no key has: copy it again")
+    return secret
+
+
+def keyed(models: Iterable[LLMAnnotator]) -> None:
+    """Raise RequestError, with the annotator's name, where the key of a model is missing or is no key."""
+    for model in models:
+        try:
+            key(address(model.model, model.base_url), model.api_key_env)
+        except RequestError as wrong:
+            raise RequestError(f"{model.name}: {wrong}") from None
 
 
 def shown(base_url: str) -> str:

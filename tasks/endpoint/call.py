@@ -13,7 +13,7 @@ import openai
 from openai import AsyncOpenAI, OpenAIError
 
 from schemas.curation import Price
-from schemas.errors import BudgetStop, RequestError
+from schemas.errors import AssayError, BudgetStop, RequestError
 from tasks.endpoint import price, wire
 from tasks.endpoint.capability import Capabilities
 from tasks.endpoint.ending import Ending
@@ -113,7 +113,7 @@ class Caller:
             try:
                 reply, error = await self._attempt(reply_id, item_id, body)
             except GivenUp:
-                raise Unanswered("llm_unavailable") from None
+                raise Unanswered("llm_unavailable", self._pace.last_failure) from None
             if reply:
                 return reply
             until = until or time.monotonic() + self._patience.item_s
@@ -145,10 +145,11 @@ class Caller:
         size = sum(len(message["content"]) for message in body["messages"])
         tokens = self._pace.tokens(size, body.get("max_completion_tokens") or body.get("max_tokens") or 0)
         await self._turn(tokens, at_most)
-        call_id, started = self._journal.sent(item_id, at_most), time.perf_counter()
-        self.calls += 1
-        used, paid, error, headers = tokens, at_most, None, None
+        used, paid, error, headers, call_id = tokens, 0.0, None, None, None
         try:
+            call_id, started = self._journal.sent(item_id, at_most), time.perf_counter()
+            self.calls += 1
+            paid = at_most
             found, headers = await self._post(body)
             reply = self._reply(found, reply_id, item_id, started)
             if reply["prompt_tokens"]:
@@ -156,7 +157,8 @@ class Caller:
                 self._pace.learn(size, reply["prompt_tokens"], reply["completion_tokens"])
             elif at_most and reply["usd"] is not None and "usd" not in found:
                 reply["usd"] = None  # it does not tell its tokens: it counts at the most it can have cost
-            paid = reply["usd"]
+            if (paid := reply["usd"]) is None and at_most is not None:
+                self._journal.uncosted(call_id, at_most)
             self._journal.answered(call_id, reply)
             return reply, None
         except OpenAIError as raised:
@@ -173,6 +175,9 @@ class Caller:
             return None, error
         except asyncio.CancelledError:
             self._journal.lose(call_id, "cancelled", paid)
+            raise
+        except AssayError as full:  # nothing can be written down any more
+            self._ending.come(full)
             raise
         finally:
             self._purse.settle(at_most, paid)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from schemas.errors import AssayError
 
@@ -27,11 +27,12 @@ class Ending:
         """End the calls; the first error counts."""
         self.error = self.error or error
         self._event.set()
-        soon = asyncio.get_running_loop().time() + GRACE_S
-        for limit in self._limits:
-            limit.reschedule(min(soon, limit.when()))
         for tell in self._told:
             tell()
+        soon = asyncio.get_running_loop().time() + GRACE_S
+        for limit in self._limits:
+            with suppress(RuntimeError):  # its time is over in this very moment
+                limit.reschedule(min(soon, limit.when()))
 
     def tell(self, callback: Callable[[], None]) -> None:
         """Call back when it comes."""

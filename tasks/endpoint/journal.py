@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from schemas.errors import AssayError
+
 SYNCED_EVERY_S = 0.5  # what a power cut may cost; a killed process costs nothing that was written
 _TIMES = ("event_at", "recorded_at")
 
@@ -24,10 +26,11 @@ class Journal:
     """The replies and the calls without one, of one chunk: in memory, and in a file under `folder`."""
 
     def __init__(self, folder: Path, annotator_id: str, model: str, run_id: str) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for place in (folder.parent, folder):  # the store itself may not be there yet, and is nobody else's to read
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path, self._file = _locked(folder, run_id)
         self._stamp = {"annotator_id": annotator_id, "model": model, "run_id": run_id}
-        self._synced_at, self._syncing = time.monotonic(), None
+        self._synced_at, self._syncing, self._is_torn = time.monotonic(), None, False
         self._calls: dict[str, dict[str, Any]] = {}
         self.replies: list[dict[str, Any]] = []
         self.lost: list[dict[str, Any]] = []
@@ -53,12 +56,26 @@ class Journal:
 
     def lose(self, call_id: str, kind: str, usd_at_most: float | None) -> None:
         """Note that a call brought no reply and may have been billed, at most so many US dollars."""
+        if usd_at_most == 0:  # what is free cannot be lost
+            return self.refused(call_id)
         call = self._calls.pop(call_id) | {"kind": kind, "usd_at_most": usd_at_most}
         self.lost.append(call)
         self._write({"lost": call})
 
+    def uncosted(self, call_id: str, usd_at_most: float) -> None:
+        """Note that a reply does not tell what it cost, which is so many US dollars at most."""
+        self.lost.append(self._calls[call_id] | {"kind": "no_usage", "usd_at_most": usd_at_most})
+        self._write({"lost": self.lost[-1]})
+
     def _write(self, entry: dict[str, Any]) -> None:
-        os.write(self._file, json.dumps(entry, default=datetime.isoformat).encode() + b"\n")
+        line = b"\n" * self._is_torn + json.dumps(entry, default=datetime.isoformat).encode() + b"\n"
+        try:
+            while line:  # a disk that is almost full takes a part
+                line = line[os.write(self._file, line) :]
+        except OSError as error:
+            self._is_torn = True
+            raise AssayError(f"{self._path.parent}: cannot be written ({error.strerror or error})") from None
+        self._is_torn = False
         now = time.monotonic()
         if now - self._synced_at > SYNCED_EVERY_S and (self._syncing is None or self._syncing.done()):
             self._synced_at = now
@@ -68,9 +85,10 @@ class Journal:
         """Let go of the file; it goes too where its rows are in the store."""
         if self._syncing:
             await asyncio.wait([self._syncing])
-        if is_stored:
+        if is_stored and not self._calls:  # of a call without an end the file is the only trace
             self._path.unlink()
         os.close(self._file)
+        self._file = -1  # nothing is ever written to whatever gets its number next
 
     async def __aenter__(self) -> Self:
         return self

@@ -82,6 +82,7 @@ class Pace:
         self._requests, self._tokens = _Bucket(requests_per_minute), _Bucket(tokens_per_minute)
         self._breaker, self._outcomes, self._trips = breaker or Breaker(), deque[bool](), 0
         self._is_given_up, self._paused_until = False, 0.0
+        self.last_failure: str | None = None
         self._in_flight, self._quiet_until, self._halved_at = 0, 0.0, float("-inf")
         self._door, self._changed = asyncio.Lock(), None  # what the first in the line waits for
         self._tokens_per_character, self._answer_tokens = 0.3, None
@@ -140,6 +141,8 @@ class Pace:
         self._tokens.take(used - tokens)
         if headers is not None:
             self._learn_limits(headers)
+        if failure:
+            self.last_failure = failure.kind
         if failure and failure.wait_s:
             self._quiet_until = max(self._quiet_until, time.monotonic() + failure.wait_s)
         if failure and failure.is_overload:

@@ -100,7 +100,12 @@ class Purse:
                 turn.set_exception(BudgetStop(self._story()))
 
     def _story(self) -> str:
+        if not self.spent:
+            return (
+                f"the budget of ${self.limit:,.4g} is less than the next call can cost. Raise `budget` or --max-usd, and the "
+                "next run goes on from here"
+            )
         return (
-            f"the budget of ${self.limit:,.4g} is used up: ${self.spent:,.4g} is spent, and the next call may cost more "
+            f"the budget of ${self.limit:,.4g} is used up: ${self.spent:,.4g} is spent or may be charged, and the next call may cost more "
             "than is left; all that was paid for is kept. Raise `budget` or --max-usd, and the next run goes on from here"
         )

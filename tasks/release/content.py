@@ -10,12 +10,15 @@ from tasks.sql import relation
 from tasks.text import canonical
 
 _BATCH = 100_000
+# How models are asked and what they may cost: the replies, whose tokens and cost are facts, tell what came of it.
+_ASKED = {"concurrency", "requests_per_minute", "tokens_per_minute", "api_key_env", "batch", "price", "service_tier"}
+_HOW = {"release": {"path"}, "budget": True, "annotators": {"__all__": _ASKED}}
 
 
 def content_id(run: Run, versions: dict[str, str]) -> str:
     """Return the sha256 of curation, guidelines, code (suites too) and the facts used; no clock, run or path is in it."""
     settings = {
-        "curation": run.curation.model_dump(mode="json", exclude={"release": {"path"}}),
+        "curation": run.curation.model_dump(mode="json", exclude=_HOW),
         "guidelines": guidelines(run.curation.labels, run.folder),
         "annotators": versions,
         "code": code_version(),

@@ -12,7 +12,7 @@ from (
 
     select
         (select count(*) from vote) as people,
-        (select count(*) from model_vote) as models,
+        (select count(*) from model_vote where label is not null) as models,
         (
             select count(*)
 

@@ -1,6 +1,7 @@
 -- model_vote: what the present version of each model or labelling function says of each item.
 -- grain:  one row per item and annotator
--- reads:  annotation, known_item; versions, calibrated
+-- reads:  annotation, known_item; versions, calibrated, cascades
+-- Of a cascade's later models only what they say of items that those before them are unsure of, as of the date.
 -- Of a calibrated annotator each label's probability is divided by its mean over all items here, and the rest follows.
 with
 
@@ -87,32 +88,71 @@ calibrated as (
 
     from weighed
 
+),
+
+voted as (
+
+    select
+        annotation_id,
+        item_id,
+        annotator_id,
+        annotator_kind,
+        annotator_version,
+        case
+            when is_calibrated then list_extract(
+                shares, list_position(
+                    list_transform(shares, lambda share: share.probability),
+                    list_max(list_transform(shares, lambda share: share.probability))
+                )
+            ).label
+            else label
+        end as label,
+        case when is_calibrated then shares else distribution end as distribution,
+        case
+            when is_calibrated then round(greatest(list_sum(list_transform(
+                shares,
+                lambda share: case when share.probability > 0 then -share.probability * ln(share.probability) else 0 end
+            )), 0), 12)
+            else entropy_nats
+        end as entropy_nats,
+        reply_id,
+        slice
+
+    from calibrated
+
+),
+
+cascade as (
+
+    select unnest(
+        getvariable('cascades')::struct(annotator varchar, first varchar, least double)[],
+        recursive := true
+    )
+
+),
+
+sure as (
+
+    select
+        voted.annotator_id,
+        voted.item_id
+
+    from voted
+
+    join cascade on cascade.annotator = voted.annotator_id
+
+    left join voted as before
+        on before.annotator_id = cascade.first
+        and before.item_id = voted.item_id
+
+    where
+        before.item_id is null
+        or coalesce(before.entropy_nats, 'infinity'::double) < cascade.least
+
 )
 
-select
-    annotation_id,
-    item_id,
-    annotator_id,
-    annotator_kind,
-    annotator_version,
-    case
-        when is_calibrated then list_extract(
-            shares, list_position(
-                list_transform(shares, lambda share: share.probability),
-                list_max(list_transform(shares, lambda share: share.probability))
-            )
-        ).label
-        else label
-    end as label,
-    case when is_calibrated then shares else distribution end as distribution,
-    case
-        when is_calibrated then round(greatest(list_sum(list_transform(
-            shares,
-            lambda share: case when share.probability > 0 then -share.probability * ln(share.probability) else 0 end
-        )), 0), 12)
-        else entropy_nats
-    end as entropy_nats,
-    reply_id,
-    slice
+select voted.*
 
-from calibrated
+from voted
+
+anti join sure using (annotator_id, item_id)

@@ -93,14 +93,16 @@ class Store:
     def _append(self, delta: DeltaTable, table: str, rows: pa.Table) -> None:
         name = f"{uuid.uuid4()}.parquet"
         file = self.folder / table / name
-        pq.write_table(rows, file, compression="zstd")
         # no statistics of columns: they would copy the smallest and greatest text out of erasure's reach
-        added = AddAction(name, file.stat().st_size, {}, time.time_ns() // 1_000_000, True, f'{{"numRecords":{rows.num_rows}}}')  # fmt: skip
         try:
+            file.touch(mode=0o600)
+            pq.write_table(rows, file, compression="zstd", write_statistics=False)
+            size, now = file.stat().st_size, time.time_ns() // 1_000_000
+            added = AddAction(name, size, {}, now, True, f'{{"numRecords":{rows.num_rows}}}')
             only_next = CommitProperties(max_commit_retries=0)
             delta.create_write_transaction([added], "append", delta.schema(), commit_properties=only_next)
-        except CommitFailedError:
-            file.unlink()
+        except BaseException:  # whatever stops it, no row stays where no table knows of it
+            file.unlink(missing_ok=True)
             raise
 
     def tidy(self) -> None:
@@ -110,7 +112,7 @@ class Store:
                 delta = DeltaTable(self._path(table))
                 with suppress(CommitFailedError):  # a writer was faster: the next run tidies
                     delta.optimize.compact()
-                    delta.vacuum(dry_run=False)
+                    delta.vacuum(dry_run=False, full=True)  # what killed writers left, too
                     delta.create_checkpoint()
 
     def connect(self, as_of: date | None = None) -> duckdb.DuckDBPyConnection:

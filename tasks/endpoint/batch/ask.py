@@ -27,7 +27,7 @@ from tasks.endpoint.batch.jobs import Job, Owner, Past
 from tasks.endpoint.batch.plan import Means, Request
 from tasks.endpoint.batch.remote import FULL, Later, NotTaken, Remote
 from tasks.endpoint.failure import USED_UP, Do, Failure
-from tasks.store import Ids, Store
+from tasks.store import Ids, Store, alone
 
 ROUNDS = 2  # batches a request may fail in before it is asked for directly
 POLL_S = (60.0, 900.0)  # first and longest pause
@@ -35,6 +35,8 @@ POLL_FACTOR = 1.5
 CANCELLING = timedelta(minutes=15)  # the Batch API takes up to 10 to stop a batch
 STUCK = timedelta(days=1)  # a batch that has not ended so long after it was to be cancelled never will
 ENDED = {"completed", "failed", "expired", "cancelled"}
+
+Lose = Callable[[list[tuple[str, str, float | None]]], None]
 
 
 @dataclass
@@ -68,17 +70,21 @@ async def ask(
     usd_at_most: Callable[[dict[str, Any]], float | None] = lambda body: None,
     room_usd: float = float("inf"),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep,
+    is_over: Callable[[], bool] = lambda: False,
+    lose: Lose = lambda lost: None,
 ) -> Outcome:
-    """Return what became of the requests once none is pending, or once the time to wait is over.
+    """Return what became of the requests once none is pending, or once the time to wait, or the run, is over.
 
     `save` is given rows that are final, those of earlier runs' batches too; what it keeps must be in the store's
     `reply` table when it returns, and it may return the ids of those that are no reply after all. `usd_at_most` is of
-    one body at the price of a batch; requests for which `room_usd` has no room are not sent.
+    one body at the price of a batch; requests for which `room_usd` has no room are not sent. `sleep` may return early
+    where the run `is_over`. `lose` is given the requests that may be charged and of which nothing will ever come: a
+    name for each that does not change, its item, and the most it can have cost, in US dollars.
     """
-    remote = Remote(client, owner.annotator_id, sleep)
+    remote = Remote(client, owner.annotator_id, sleep, is_over)
     wanted = {request["reply_id"]: request for request in requests}
-    asking = _Asking(store, ids, owner, settings, save, api, Means(usd_at_most, room_usd), now, remote, wanted)
+    asking = _Asking(store, ids, owner, settings, save, lose, api, Means(usd_at_most, room_usd), now, remote, wanted)
     return await asking.all()
 
 
@@ -89,6 +95,7 @@ class _Asking:
     owner: Owner
     settings: Batch
     save: Save
+    lose: Lose
     api: str
     means: Means
     now: Callable[[], datetime]
@@ -100,7 +107,7 @@ class _Asking:
     is_full: bool = False
 
     async def all(self) -> Outcome:
-        """Return what became of the requests: go round until nothing is open, or the time is over."""
+        """Return what became of the requests: go round until nothing is open, or the time or the run is over."""
         self.until = self.now() + timedelta(minutes=self.settings.wait_minutes)
         for job in jobs.uncleared(self.store.connect(), self.owner, self.now()):
             await self._alone(job, self._clear)
@@ -111,6 +118,8 @@ class _Asking:
             if left <= 0 or not (self.outcome.pending or self.homes):
                 return self.outcome
             await self.remote.sleep(min(pause, left))
+            if self.remote.is_over():
+                return self.outcome
             pause = min(pause * POLL_FACTOR, longest)
 
     async def _round(self) -> None:
@@ -126,8 +135,10 @@ class _Asking:
                     await self._try(job, self._send)
 
     async def _alone(self, job: Job, step: Callable[[Job], Awaitable[None]]) -> None:
-        """Take a step with a job, as it is now, unless somebody else is at it."""
-        with jobs.alone(self._folder, job.key) as is_alone:
+        """Take a step with a job, as it is now, unless somebody else is at it or the run is over."""
+        if self.remote.is_over():
+            return
+        with alone(self._folder, job.key) as is_alone:
             if is_alone and not job.closed_at:
                 job = self._reread(job.key)
             if is_alone and job:
@@ -147,7 +158,7 @@ class _Asking:
 
     def _planned(self, held: ExitStack) -> list[Job]:
         """Return new jobs for the requests that no batch holds, in the store and locked before any of them is sent."""
-        with jobs.alone(self._folder, "plan", wait=True):  # else two runs could plan for one request at once
+        with alone(self._folder, "plan", wait=True):  # else two runs could plan for one request at once
             connection = self.store.connect()
             self.homes = {job.key: job for job in jobs.open_jobs(connection, self.owner)}
             loose, past = self._loose(connection)
@@ -159,6 +170,8 @@ class _Asking:
             packs = plan.packs(loose, sizes, most or plan.MAX_REQUESTS, self.means)
             if most:  # the endpoint's queue was full: one batch at a time
                 packs = () if self.homes or self.is_full else islice(packs, 1)
+            if self.remote.is_over():
+                packs = ()
             made = [job for pack in packs if (job := self._plan(pack, past, held))]
         others = {one["reply_id"] for one in (*self.outcome.direct, *self.outcome.unaffordable)}
         others |= self.outcome.answered | self.outcome.set_aside
@@ -185,7 +198,7 @@ class _Asking:
         items = {request["reply_id"]: request["item_id"] for request in pack}
         rounds = max(past.get(reply_id, Past()).rounds for reply_id in items)
         key, now = jobs.key(self.ids, self.owner, rounds, items), self.now()
-        is_alone = held.enter_context(jobs.alone(self._folder, key))
+        is_alone = held.enter_context(alone(self._folder, key))
         if not is_alone:
             return None
         if self.store.merge("batch", [jobs.planned(self.owner, key, items, self.means.at_most(pack), now)]):
@@ -195,7 +208,9 @@ class _Asking:
         return None
 
     async def _send(self, job: Job) -> None:
-        """Send a job whose requests are all at hand."""
+        """Send a job whose requests are all at hand, unless the run is over."""
+        if self.remote.is_over():
+            return self._abandon(job, jobs.UNSENT)
         body = self._folder / f"{job.key}.jsonl"
         try:
             with jobs.private(body) as file:
@@ -252,10 +267,11 @@ class _Asking:
         files = [one for one in (batch.output_file_id, batch.error_file_id) if one] if batch else []
         counts = batch and batch.request_counts
         is_answered = batch and batch.status == "completed" and (counts is None or counts.completed > 0)
-        if is_answered and not files and not is_stuck:
+        is_whole = batch and batch.status in ENDED and (files or not is_answered)
+        if not is_whole and not is_stuck:
             raise Later  # its files are still to come
         for file_id in files:
-            await self._gather(harvest, file_id, is_stuck)
+            is_whole = await self._gather(harvest, file_id, is_stuck) and is_whole
         codes = {str(wrong.code) for wrong in (batch and batch.errors and batch.errors.data) or ()}
         if codes & FULL and not harvest.answered:
             self._abandon(job, self._fullness(job))
@@ -263,22 +279,36 @@ class _Asking:
             self._abandon(job, jobs.UNSENT)
             harvest.stop = Failure("insufficient_quota", Do.QUOTA)
         else:
+            if not is_whole:
+                self._lose(harvest)
             self._end(job, batch.status if batch else "not_found", harvest)
         with suppress(Later, openai.APIStatusError):  # the next run clears
             await self._clear(job, batch)
         if harvest.stop:
             self.remote.stop_for(harvest.stop)
 
-    async def _gather(self, harvest: Harvest, file_id: str, is_stuck: bool) -> None:
-        """Let a file of the endpoint's pass over the disk: a download that breaks off is begun again."""
+    async def _gather(self, harvest: Harvest, file_id: str, is_stuck: bool) -> bool:
+        """Let a file of the endpoint's pass over the disk, and return whether there was one.
+
+        A download that breaks off is begun again.
+        """
         to = self._folder / f"{harvest.job.key}.{file_id[-16:].replace('/', '-')}.jsonl"
         try:
-            if await self.remote.download(file_id, to):
+            is_there = await self.remote.download(file_id, to)
+            if is_there:
                 harvest.take(to)
             elif not is_stuck:
                 raise Later  # it may be there soon
+            return is_there
         finally:
             to.unlink(missing_ok=True)
+
+    def _lose(self, harvest: Harvest) -> None:
+        """Book the requests that a job shows no row of, and never will: each may have cost its share of the job."""
+        job, usd = harvest.job, harvest.job.usd_at_most
+        share = None if usd is None else usd / len(job.items)
+        self.lose([(f"{job.key}-{reply_id}", job.items[reply_id], share) for reply_id in sorted(harvest.missing)])
+        harvest.charged |= harvest.missing
 
     def _end(self, job: Job, status: str, harvest: Harvest) -> None:
         counts = harvest.counts
@@ -287,7 +317,7 @@ class _Asking:
         self.outcome.counts += counts + Counter(ended=1)
         self.outcome.answered |= harvest.answered & self.wanted.keys()
         self.outcome.set_aside |= harvest.set_aside & self.wanted.keys()
-        for reply_id in (job.items.keys() - harvest.answered) & self.wanted.keys():
+        for reply_id in (job.items.keys() - harvest.answered - harvest.charged) & self.wanted.keys():
             self.means.refund(self.wanted[reply_id])
 
     def _abandon(self, job: Job, status: str) -> None:

@@ -38,6 +38,8 @@ class Harvest:
     set_aside: set[str] = field(default_factory=set)
     faulty: set[str] = field(default_factory=set)
     """Those with a row that is no answer; another row of theirs may be one."""
+    charged: set[str] = field(default_factory=set)
+    """Those that brought no answer and may be charged all the same."""
     passed_over: Counter[str] = field(default_factory=Counter)
     stop: Failure | None = None
     """A failure that concerns all there is to ask."""
@@ -69,18 +71,23 @@ class Harvest:
     def _keep(self, ready: list[Row]) -> None:
         if ready:
             no_reply = self.save([(row.reply_id, self.job.items[row.reply_id], row.status, row.body) for row in ready])
-            self.answered -= set(no_reply or ())
-            self.set_aside -= set(no_reply or ())
-            self.faulty |= set(no_reply or ())
+            no_reply = set(no_reply or ())
+            self.answered -= no_reply
+            self.set_aside -= no_reply
+            self.faulty |= no_reply
+            self.charged |= {row.reply_id for row in ready if row.reply_id in no_reply and not row.failure}
+
+    @property
+    def missing(self) -> set[str]:
+        """Return the ids of the requests without a row."""
+        return self.job.items.keys() - self.answered - self.set_aside - self.faulty
 
     @property
     def counts(self) -> Counter[str]:
         """Return the job's requests by what became of them, and the rows that were passed over."""
         failed = self.faulty - self.answered - self.set_aside
-        missing = len(self.job.items) - len(self.answered) - len(self.set_aside) - len(failed)
-        return self.passed_over + Counter(
-            answered=len(self.answered), set_aside=len(self.set_aside), failed=len(failed), missing=missing
-        )
+        kinds = {"answered": self.answered, "set_aside": self.set_aside, "failed": failed, "missing": self.missing}
+        return self.passed_over + Counter({kind: len(ids) for kind, ids in kinds.items()})
 
 
 def rows(path: Path) -> Iterator[Row]:

@@ -1,10 +1,8 @@
 """Batch jobs as the store knows them: each is the sum of its events, and its key comes from the requests in it."""
 
-import fcntl
 import json
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,6 +28,7 @@ _JOBS = """
         max(recorded_at) filter (step = 'planned') as planned_at,
         max(run_id) filter (step = 'planned') as run_id,
         max(requests) filter (step = 'planned') as requests,
+        max(usd_at_most) filter (step = 'planned') as usd_at_most,
         max(recorded_at) filter (step = 'submitted') as submitted_at,
         max(remote_id) filter (step = 'submitted') as remote_id,
         max(recorded_at) filter (step in ('ended', 'abandoned')) as closed_at,
@@ -66,6 +65,7 @@ class Job:
     closed_at: datetime | None = None
     status: str | None = None
     is_ended: bool = False
+    usd_at_most: float | None = None
 
     @property
     def began_at(self) -> datetime:
@@ -161,9 +161,9 @@ def _select(facts: Facts, owner: Owner, where: str, **parameters: Any) -> Iterat
     parameters |= {"base_url": owner.base_url, "annotator_id": owner.annotator_id}
     rows = facts.execute(query, parameters)
     while row := rows.fetchone():
-        key, planned_at, run_id, requests, submitted_at, remote_id, closed_at, status, is_ended, _, _ = row
+        key, planned_at, run_id, requests, usd, submitted_at, remote_id, closed_at, status, is_ended, _, _ = row
         items = dict(json.loads(requests))
-        yield Job(key, items, planned_at, run_id, submitted_at, remote_id, closed_at, status, is_ended)
+        yield Job(key, items, planned_at, run_id, submitted_at, remote_id, closed_at, status, is_ended, usd)
 
 
 def planned(owner: Owner, key: str, items: dict[str, str], usd: float | None, now: datetime) -> dict[str, Any]:
@@ -178,19 +178,6 @@ def event(owner: Owner, key: str, step: str, now: datetime, **columns: Any) -> d
            "annotator_id": owner.annotator_id, "remote_id": None, "requests": None, "status": None, "answered": None,
            "failed": None, "usd_at_most": None, "recorded_at": now, "run_id": owner.run_id}  # fmt: skip
     return row | columns
-
-
-@contextmanager
-def alone(folder: Path, name: str, wait: bool = False) -> Iterator[bool]:
-    """Yield whether nobody else holds the lock of that name; the system lets go of it when a process dies."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (folder / f"{name}.lock").open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def private(path: Path) -> BinaryIO:

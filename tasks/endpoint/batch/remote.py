@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx2
 import openai
@@ -41,7 +41,8 @@ class Remote:
 
     client: openai.AsyncOpenAI
     annotator_id: str
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
+    is_over: Callable[[], bool] = lambda: False
 
     async def send(self, job: Job, body: Path, url: str) -> str:
         """Return the endpoint's name of a job's batch, made now; one that was made unheard is found by its metadata."""
@@ -146,7 +147,7 @@ class Remote:
         raise Later
 
     async def _wait(self, error: Exception, attempt: int) -> None:
-        """Wait before the next attempt; raise where there is no use in one."""
+        """Wait before the next attempt; raise where there is no use in one, or no time."""
         least_s = 0.0
         if isinstance(error, openai.OpenAIError):
             found = failure(error)
@@ -156,6 +157,8 @@ class Remote:
             least_s = found.wait_s
         if attempt + 1 < ATTEMPTS:
             await self.sleep(max(least_s, random.uniform(0, min(BACKOFF_S, 2.0**attempt))))
+            if self.is_over():
+                raise Later
 
     def stop_for(self, found: Failure) -> None:
         """Raise where a failure concerns all there is to ask."""
