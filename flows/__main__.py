@@ -73,23 +73,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _curation(add("check", "validate a curation, read a sample of its sources, try its models; write nothing", _check))
 
-    run = add("run", "run the line once, for one logical date", _run)
-    _curation(run)
-    run.add_argument("--as-of", type=_date, metavar="DATE", help="the logical date (default: today, UTC)")
-    run.add_argument("--max-usd", type=_usd, metavar="X", help="stop when models have cost this much")
-    run.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-
-    backfill = add("backfill", "run the line for each date of a range that is missing or has changed", _backfill)
-    _curation(backfill)
-    backfill.add_argument("--from", type=_date, metavar="DATE", required=True, dest="start", help="first logical date")
-    backfill.add_argument("--to", type=_date, metavar="DATE", required=True, dest="end", help="last logical date")
-    backfill.add_argument(
-        "--labels", choices=("now", "then"), default="now",
-        help="people's labels to see: every one known now, or those known by each date (default: now)",
-    )  # fmt: skip
-    backfill.add_argument("--max-usd", type=_usd, metavar="X", help="stop when models have cost this much")
-    backfill.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
-
+    _night(add("run", "run the line once, for one logical date", _run))
+    _nights(add("backfill", "run the line for each date of a range that is missing or has changed", _backfill))
     _curation(add("status", "say what the store holds, what the last runs did, what the next would do", _status))
     _measure(add("measure", "agreement and entropy of any table of labels (csv, jsonl, parquet)", _measured))
     aggregate = add("aggregate", "one consensus label per item of any table of labels", _aggregated)
@@ -123,6 +108,25 @@ def _date(text: str) -> date:
 
 def _curation(command: argparse.ArgumentParser) -> None:
     command.add_argument("curation", metavar="CURATION", help="a YAML file, or a folder that holds curation.yaml")
+
+
+def _night(command: argparse.ArgumentParser) -> None:
+    _curation(command)
+    command.add_argument("--as-of", type=_date, metavar="DATE", help="the logical date (default: today, UTC)")
+    command.add_argument("--max-usd", type=_usd, metavar="X", help="stop when models have cost this much")
+    command.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+
+
+def _nights(command: argparse.ArgumentParser) -> None:
+    _curation(command)
+    command.add_argument("--from", type=_date, metavar="DATE", required=True, dest="start", help="first logical date")
+    command.add_argument("--to", type=_date, metavar="DATE", required=True, dest="end", help="last logical date")
+    command.add_argument(
+        "--labels", choices=("now", "then"), default="now",
+        help="people's labels to see: every one known now, or those known by each date (default: now)",
+    )  # fmt: skip
+    command.add_argument("--max-usd", type=_usd, metavar="X", help="stop when models have cost this much")
+    command.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
 
 
 def _columns(command: argparse.ArgumentParser) -> None:

@@ -190,7 +190,7 @@ def test_a_limit_on_what_has_no_known_price_is_refused(store, models, budget, ma
 def test_a_limit_on_what_has_a_price_is_taken_and_no_limit_asks_for_none(store, tmp_path):
     given = UNPRICED.replace("llama3.2", "llama3.2, price: {input: 0, output: 0}")
     for models, budget in ((PRICED, "{usd_per_run: 5}"), (given, "{usd_per_run: 5}"), (UNPRICED, "{}")):
-        priced(load(store(models, budget=budget).folder / "curation.yaml"))
+        assert priced(load(store(models, budget=budget).folder / "curation.yaml")) is None, budget
 
 
 def test_spend_adds_up_by_item_annotator_run_day_model_and_tier(store):
