@@ -5,9 +5,13 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from scripted import KEY, QUICK, Bench, Stub, serving
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 import flows  # noqa: F401  sets what Prefect reads when it is imported
 from schemas.run import started
+from tasks.endpoint import switchboard
 
 DAYS = ("2026-11-15", "2026-11-16", "2026-11-17")
 TEXTS = (
@@ -165,3 +169,29 @@ def run_line_and_die(curation: Path, as_of: str, home: Path, kill_at: int | None
 
     Store.merge = merge
     run_line(curation, as_of, home)
+
+
+@pytest.fixture(scope="module")
+def address_and_stub():
+    stub = Stub()
+
+    async def answer(request):
+        return await stub.answer(request)
+
+    with serving(Starlette(routes=[Route("/v1/chat/completions", answer, methods=["POST"])])) as address:
+        yield address, stub
+
+
+@pytest.fixture
+def stub(address_and_stub, monkeypatch):
+    address, stub = address_and_stub
+    stub.__init__()
+    monkeypatch.setenv("OPENAI_BASE_URL", address)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setattr(switchboard, "PATIENCE", QUICK)
+    return stub
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)

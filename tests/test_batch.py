@@ -34,6 +34,20 @@ START = datetime(2026, 11, 20, tzinfo=UTC)
 IDS = Ids("tiny")
 
 
+OPEN = "from batch where step = 'planned' and batch_key not in (select batch_key from batch where step in ('ended', 'abandoned'))"
+
+
+def pending(store):
+    """Return the ids of the replies that open batches will bring."""
+    rows = store.connect().sql(f"select requests {OPEN}").fetchall()
+    return {reply_id for (requests,) in rows for reply_id, _ in json.loads(requests)}
+
+
+def pending_usd(store):
+    """Return the most that open batches can still cost."""
+    return store.connect().sql(f"select coalesce(sum(usd_at_most), 0.0) {OPEN}").fetchone()[0]
+
+
 class Killed(BaseException):
     """Stands for a kill: nothing catches it."""
 
@@ -249,7 +263,7 @@ def test_a_quota_told_when_a_batch_is_looked_at_stops_too_and_leaves_nothing_pen
     world = World(tmp_path / "s", batch={"in_turn": ["quota"]})
     with pytest.raises(BudgetStop):
         world.ask(many(5))
-    assert batch.pending(world.store, "gpt") == set()
+    assert pending(world.store) == set()
     assert split(world.ask(many(5))) == (5, 0, 0, 0, 0)
 
 
@@ -258,7 +272,7 @@ def test_an_endpoint_without_the_batch_api_is_named_as_such(tmp_path):
     world.batches.reply = lambda asked: Reply(404, b"{}")
     with pytest.raises(RequestError, match="whether the endpoint has a Batch API"):
         world.ask(many(2))
-    assert batch.pending(world.store, "gpt") == set()
+    assert pending(world.store) == set()
 
 
 def test_requests_are_split_at_the_count_and_the_bytes_one_batch_may_hold(tmp_path, monkeypatch):
@@ -289,12 +303,12 @@ def test_a_run_may_stop_while_a_batch_is_pending_and_the_next_takes_it_up(tmp_pa
     world = World(tmp_path / "s", batch={"polls": 3})
     first = world.ask(many(5), wait=0, usd_at_most=lambda body: 0.01)
     assert split(first) == (0, 0, 0, 0, 5)
-    assert batch.pending(world.store, "gpt") == {one["reply_id"] for one in many(5)}
-    assert batch.pending_usd(world.store) == pytest.approx(0.05)
+    assert pending(world.store) == {one["reply_id"] for one in many(5)}
+    assert pending_usd(world.store) == pytest.approx(0.05)
     second = world.ask(many(7))  # two more have come
     assert split(second) == (7, 0, 0, 0, 0)
     assert set(world.batches.submitted.values()) == {1}
-    assert batch.pending(world.store, "gpt") == set() and batch.pending_usd(world.store) == 0.0
+    assert pending(world.store) == set() and pending_usd(world.store) == 0.0
 
 
 def test_rows_of_an_earlier_run_are_saved_though_nobody_asks_for_them_now(tmp_path):
@@ -438,7 +452,7 @@ def test_a_job_planned_by_a_run_that_died_is_given_up_where_its_texts_are_not_at
         world.ask(many(4))
     assert split(world.ask(many(6)[2:])) == (4, 0, 0, 0, 0)
     assert world.rows("select status from batch where step = 'abandoned'") == [(jobs.UNSENT,)]
-    assert batch.pending(world.store, "gpt") == set()
+    assert pending(world.store) == set()
 
 
 def test_nothing_of_a_text_or_a_message_of_the_endpoint_is_in_an_error(tmp_path):
@@ -580,4 +594,4 @@ def test_a_batch_that_is_lost_is_in_the_books(tmp_path):
     at_most = price.usd_at_most(price.price_of("m", PRICE), requests[0]["body"], batch=True)
     found = world.rows("select kind, item_id, usd_at_most from lost_call order by item_id")
     assert found == [("batch_lost", f"item-{n}", pytest.approx(at_most)) for n in range(3)]
-    assert batch.pending_usd(world.store) == 0.0
+    assert pending_usd(world.store) == 0.0

@@ -2,7 +2,7 @@
 
 from tasks.endpoint.batch.ask import Outcome, ask
 from tasks.endpoint.batch.harvest import error
-from tasks.endpoint.batch.jobs import Owner, pending, pending_usd
+from tasks.endpoint.batch.jobs import Owner
 from tasks.endpoint.batch.plan import Request
 
-__all__ = ["Outcome", "Owner", "Request", "ask", "error", "pending", "pending_usd"]
+__all__ = ["Outcome", "Owner", "Request", "ask", "error"]

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import duckdb
 
-from tasks.store import Ids, Store
+from tasks.store import Ids
 
 Facts = duckdb.DuckDBPyConnection
 
@@ -128,31 +128,10 @@ def most_at_once(facts: Facts, owner: Owner, now: datetime) -> int | None:
     return min(halves, default=max(len(job.items) for job in full)) if full else None
 
 
-def pending(store: Store, annotator_id: str) -> set[str]:
-    """Return the ids of the replies that an annotator's open batches will bring."""
-    rows = _open(store, annotator_id, "requests").fetchall()
-    return {reply_id for (requests,) in rows for reply_id, _ in json.loads(requests)}
-
-
-def pending_usd(store: Store, annotator_id: str | None = None) -> float:
-    """Return the most that open batches can still cost, in US dollars; of one annotator, where it is given."""
-    return _open(store, annotator_id, "coalesce(sum(usd_at_most), 0.0)").fetchone()[0]
-
-
 def answered(facts: Facts, wanted: Collection[str]) -> set[str]:
     """Return those of the wanted replies that are in the store."""
     query = "select reply_id from reply where reply_id in (select unnest($ids))"
     return {reply_id for (reply_id,) in facts.execute(query, {"ids": list(wanted)}).fetchall()}
-
-
-def _open(store: Store, annotator_id: str | None, columns: str) -> Any:
-    query = f"""
-        select {columns}
-        from batch
-        where step = 'planned' and ($annotator_id is null or annotator_id = $annotator_id)
-            and batch_key not in (select batch_key from batch where step in ('ended', 'abandoned'))
-    """
-    return store.connect().execute(query, {"annotator_id": annotator_id})
 
 
 def _select(facts: Facts, owner: Owner, where: str, **parameters: Any) -> Iterator[Job]:
