@@ -1,11 +1,13 @@
 """The `assay` command: its arguments, and nothing else."""
 
 import argparse
+import csv
 import json
 import math
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -77,12 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _nights(add("backfill", "run the line for each date of a range that is missing or has changed", _backfill))
     _curation(add("status", "say what the store holds, what the last runs did, what the next would do", _status))
     _measure(add("measure", "agreement and entropy of any table of labels (csv, jsonl, parquet)", _measured))
-    aggregate = add("aggregate", "one consensus label per item of any table of labels", _aggregated)
-    _columns(aggregate)
-    aggregate.add_argument(
-        "--method", metavar="M", default="dawid-skene", help="majority, one-coin or dawid-skene (default: dawid-skene)"
-    )
-    aggregate.add_argument("-o", "--out", metavar="OUT", required=True, type=Path, help="csv, jsonl or parquet file to write")  # fmt: skip
+    _aggregate(add("aggregate", "one consensus label per item of any table of labels", _aggregated))
     _annotate(add("annotate", "label a file of texts with a model (csv, jsonl, parquet)", _annotated))
     _curation(add("releases", "list the published versions of a curation", _releases))
     sql = add("sql", "query the tables of the store and of the latest release, read-only", _sql)
@@ -130,20 +127,44 @@ def _nights(command: argparse.ArgumentParser) -> None:
 
 
 def _columns(command: argparse.ArgumentParser) -> None:
+    def add(flag: str, metavar: str, help: str, **more: Any) -> None:
+        command.add_argument(f"--{flag}", metavar=metavar, help=help, **more)
+
     command.add_argument("file", metavar="FILE", type=Path, help="csv, jsonl or parquet, plain, .gz or .zst")
-    command.add_argument("--item", metavar="C", default="item_id", help="column of the item (default: item_id)")
-    command.add_argument("--annotator", metavar="C", default="annotator_id", help="column of the annotator (default: annotator_id)")  # fmt: skip
-    command.add_argument("--label", metavar="C", default="label", help="column of the label (default: label)")
-    command.add_argument(
-        "--time", metavar="C", default="time", help="column of the time, if there is one (default: time)"
-    )
+    add("item", "C", "column of the item (default: item_id)", default="item_id")
+    add("annotator", "C", "column of the annotator (default: annotator_id)", default="annotator_id")
+    add("label", "C", "column of the label (default: label)", default="label")
+    add("wide", "C,C", "one row per item: these columns, or all others, are an annotator each", nargs="?", const=(), type=_names)  # fmt: skip
+    add("count", "C", "column of the number of votes: one row per item and label, no annotators", default="")
+    add("time", "C", "column of the time, if there is one: the latest label counts (default: time)", default="time")
+    add("annotator-kind", "C", "column of human, llm, function or model, if there is one (default: annotator_kind)", default="annotator_kind")  # fmt: skip
+    add("distribution", "C", "column of a machine's probability of each label, if there is one (default: distribution)", default="distribution")  # fmt: skip
+    add("kind", "K", "choice, choices, rating or preference (default: choice)", default="choice")
+    add("labels", "L,L", "the labels there are, a rating's in their order; others are refused", type=_names)
+    add("memory-limit", "SIZE", "spill to disk beyond this, as 4GB (default: most of the memory)")
 
 
 def _measure(command: argparse.ArgumentParser) -> None:
     _columns(command)
-    command.add_argument("--kind", metavar="K", default="choice", help="choice, choices, rating or preference (default: choice)")  # fmt: skip
-    command.add_argument("--slice", metavar="C", help="column to report by")
+    command.add_argument("--metric", metavar="M", help="nominal, ordinal, interval, ratio, masi or jaccard (default: as the kind has it)")  # fmt: skip
+    command.add_argument("--slice", metavar="C", default="", help="column to report by")
+    command.add_argument("--group", metavar="C", default="", help="column of what belongs together, and is resampled together")  # fmt: skip
+    command.add_argument("--seconds", metavar="C", default="seconds", help="column of the seconds a label took, if there is one (default: seconds)")  # fmt: skip
     command.add_argument("--items", metavar="OUT", type=Path, help="also write a table with one row per item")
+    command.add_argument("--annotators", metavar="OUT", type=Path, help="also write a scorecard of each annotator")
+    command.add_argument("--pairs", metavar="OUT", type=Path, help="also write the agreement of each pair of annotators")  # fmt: skip
+
+
+def _aggregate(command: argparse.ArgumentParser) -> None:
+    _columns(command)
+    command.add_argument("--method", metavar="M", help=
+        "majority, weighted-majority, one-coin, dawid-skene, mace, glad, ordinal, crowdlab or log-pool "
+        "(default: dawid-skene; of ratings ordinal, of counts majority)")  # fmt: skip
+    command.add_argument("--gold", metavar="C", default="", help="column of an item's label that is known")
+    command.add_argument("--start", metavar="FILE", type=Path, help="an earlier result, to go on from")
+    command.add_argument("--annotators", metavar="OUT", type=Path, help="also write the quality of each annotator")
+    command.add_argument("--errors", metavar="OUT", type=Path, help="also write people's labels that machines contradict")  # fmt: skip
+    command.add_argument("-o", "--out", metavar="OUT", required=True, type=Path, help="csv, jsonl or parquet file to write")  # fmt: skip
 
 
 def _annotate(command: argparse.ArgumentParser) -> None:
@@ -175,6 +196,11 @@ def _annotate(command: argparse.ArgumentParser) -> None:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Return names with commas between them; one that has a comma stands in quotes, as in csv."""
+    return tuple(name.strip() for name in next(csv.reader([text], skipinitialspace=True), []))
 
 
 def _usd(text: str) -> float:
@@ -248,8 +274,9 @@ def _status(given: argparse.Namespace) -> None:
 def _measured(given: argparse.Namespace) -> None:
     from flows.measure import measure, story
 
+    outs = given.items, given.annotators, given.pairs
     found = measure(
-        given.file, given.item, given.annotator, given.label, given.time, given.kind, given.slice, given.items
+        given.file, _given_columns(given), given.kind, given.metric, given.labels, *outs, given.memory_limit
     )
     _answer(given, found, story)
 
@@ -257,8 +284,18 @@ def _measured(given: argparse.Namespace) -> None:
 def _aggregated(given: argparse.Namespace) -> None:
     from flows.aggregate import aggregate, story
 
-    found = aggregate(given.file, given.method, given.out, given.item, given.annotator, given.label, given.time)
+    found = aggregate(
+        given.file, given.out, given.method, _given_columns(given), given.kind, given.labels, given.start,
+        given.annotators, given.errors, given.memory_limit,
+    )  # fmt: skip
     _answer(given, found, story)
+
+
+def _given_columns(given: argparse.Namespace) -> Any:
+    """Return the columns as they were named; those the command has no flag for are not used."""
+    from tasks.label_table import Columns
+
+    return Columns(**{field.name: getattr(given, field.name, "") for field in fields(Columns)})
 
 
 MODEL = (

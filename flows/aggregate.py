@@ -1,107 +1,158 @@
 """A table of labels, in any file, becomes one label per item and the probability of each."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
 import numpy as np
 
-from flows.measure import DEFAULT_TIME, opened, read_votes, replaced, write, write_lines, written_format
-from tasks.posterior import Posterior, labels_in_use, posterior, votes
+from flows.measure import MOST, asides, cut, more
+from schemas.errors import RequestError
+from tasks.agreement import METRICS as KINDS
+from tasks.agreement import score
+from tasks.consensus_table import ANNOTATOR, DIGITS, annotator_rows, write_consensus
+from tasks.label_table import USUAL, Columns, kinds, known_labels, opened, read, reading
+from tasks.label_table.earlier import earlier, gold
+from tasks.posterior import METHODS, Posterior, labels_in_use, posterior, votes
+from tasks.table_file import relation_of, write, written_format
 
-DIGITS = 12  # of every probability written
-COLUMNS = {
-    "item_id": "VARCHAR",
-    "label": "VARCHAR",
-    "posterior": "MAP(VARCHAR, DOUBLE)",
-    "entropy_nats": "DOUBLE",
-    "annotators": "INTEGER",
-    "is_tie": "BOOLEAN",
-}
+USUAL_METHODS = {"rating": "ordinal"}
+WITH_MACHINES = ("crowdlab", "log-pool")
+ERROR = {"item_id": "VARCHAR", "label": "VARCHAR", "suggested_label": "VARCHAR", "score": "DOUBLE"}
 
 
 def aggregate(
     path: str | Path,
-    method: str,
     out: str | Path,
-    item: str = "item_id",
-    annotator: str = "annotator_id",
-    label: str = "label",
-    time: str | None = DEFAULT_TIME,
+    method: str | None = None,
+    columns: Columns = USUAL,
+    kind: str = "choice",
+    labels: Sequence[str] | None = None,
+    start: str | Path | None = None,
+    annotators_out: str | Path | None = None,
+    errors_out: str | Path | None = None,
+    memory_limit: str | None = None,
 ) -> dict[str, Any]:
-    """Return what became of a file of labels, ready for JSON; write one row per item to `out`."""
-    form = written_format(out)  # refuse before the work, not after
-    connection = opened()
-    counts = read_votes(connection, path, item, annotator, label, time)
-    labels = labels_in_use(connection)
-    found = posterior(votes(connection), labels, method)
-    if form == "jsonl":
-        with replaced(Path(out)) as temporary:
-            write_lines(temporary, Path(out), rows(found))
+    """Return what became of a file of labels, ready for JSON; write one row per item to `out`.
+
+    Write one row per annotator to `annotators_out`, and people's labels that machines contradict to `errors_out`.
+    """
+    method = method or ("majority" if columns.count else USUAL_METHODS.get(kind, "dawid-skene"))
+    _possible(columns, kind, method, (out, annotators_out, errors_out))  # refuse before the work, not after
+    with opened(memory_limit) as connection, reading(path):
+        counts = read(connection, path, columns, kind, labels)
+        if (method in WITH_MACHINES or errors_out is not None) and "machines" not in kinds(connection):
+            what = method if method in WITH_MACHINES else "--errors"
+            raise RequestError(f"{what} needs labels of machines: no row's annotator_kind is llm, function or model")
+        order = _order(connection, kind, labels)
+        found = _posterior(connection, method, kind, order, bool(columns.gold), start)
+        write_consensus(connection, found, out)
+        if annotators_out is not None:
+            write(connection, relation_of(connection, annotator_rows(found), ANNOTATOR), annotators_out)
+        if errors_out is not None:
+            write(connection, relation_of(connection, _errors(connection, method, order), ERROR), errors_out)
+    return counts | _summary(found, method, kind, columns)
+
+
+def _possible(columns: Columns, kind: str, method: str, outs: tuple[str | Path | None, ...]) -> None:
+    """Raise RequestError for what no table can be asked."""
+    if kind not in KINDS:
+        raise RequestError(f"no kind {kind!r}; kinds: {', '.join(KINDS)}")
+    if method not in METHODS:
+        raise RequestError(f"no method {method!r}; methods: {', '.join(METHODS)}")
+    if method == "ordinal" and kind != "rating":
+        raise RequestError("--method ordinal is for labels in an order: --kind rating")
+    if columns.count and (method != "majority" or any(outs[1:])):
+        raise RequestError(
+            "a table of counts does not say who gave a label: --method majority, without --annotators and --errors"
+        )
+    for out in filter(None, outs):
+        written_format(out)
+
+
+def _order(connection: duckdb.DuckDBPyConnection, kind: str, labels: Sequence[str] | None) -> list[str]:
+    """Return the labels there can be: as given, else those of the table, ratings by value."""
+    if labels is not None and kind != "choices":
+        return list(labels)
+    return sorted(known_labels(connection), key=score if kind == "rating" else None)
+
+
+def _posterior(
+    connection: duckdb.DuckDBPyConnection,
+    method: str,
+    kind: str,
+    labels: list[str],
+    has_gold: bool,
+    start: str | Path | None,
+) -> Posterior:
+    if method in WITH_MACHINES:
+        from tasks.posterior.opinions import opinions, people
+
+        said = people(connection, labels)
+        beside = {"opinions": opinions(connection, said, labels)}
     else:
-        _write(connection, found, Path(out), form)
-    return counts | _summary(found, method)
+        # Labels that are named make DuckDB import pandas, so those that are in use anyway are not.
+        said, beside = votes(connection, None if labels == labels_in_use(connection) else labels), {}
+    if kind == "rating":
+        beside["scores"] = _scores(labels)
+    if has_gold:
+        beside["gold"] = gold(connection)
+    if start is not None:
+        beside["start"] = earlier(connection, start)
+    return posterior(said, labels, method, **beside)
 
 
-def rows(found: Posterior) -> Iterator[dict[str, Any]]:
-    """Yield one row per item, as `COLUMNS` names them; no label where two are equally probable."""
-    columns = (found.item_ids, found.winner, np.round(found.matrix, DIGITS), np.round(found.entropy_nats, DIGITS))
-    for item_id, winner, matrix, entropy, annotations, is_tie in zip(
-        *(column.tolist() for column in (*columns, found.annotations, found.is_tie)), strict=True
-    ):
-        yield {
-            "item_id": item_id,
-            "label": None if winner < 0 else found.labels[winner],
-            "posterior": dict(zip(found.labels, matrix, strict=True)),
-            "entropy_nats": entropy,
-            "annotators": annotations,
-            "is_tie": is_tie,
-        }
+def _scores(labels: list[str]) -> np.ndarray:
+    """Return the value of each label: its number, or its place from 1 on where labels are words."""
+    try:
+        return np.array([score(label) for label in labels])
+    except RequestError:
+        return np.arange(1.0, len(labels) + 1)
+
+
+def _errors(connection: duckdb.DuckDBPyConnection, method: str, labels: list[str]) -> list[dict[str, Any]]:
+    """Return people's labels that machines contradict, as people alone settle them."""
+    from tasks.label_error import label_errors
+    from tasks.posterior.opinions import opinions, people
+
+    said = people(connection, labels)
+    settled = posterior(said, labels, "dawid-skene" if method in WITH_MACHINES else method)
+    return label_errors(settled, opinions(connection, said, labels))
+
+
+def _summary(found: Posterior, method: str, kind: str, columns: Columns) -> dict[str, Any]:
+    won = np.bincount(found.winner[found.winner >= 0], minlength=len(found.labels)).tolist()
+    items = len(found.item_ids)
+    return {
+        "method": method,
+        "kind": kind,
+        "items": items,
+        "annotations": int(found.annotations.sum()),
+        "annotators": None if columns.count else len(found.annotator_ids),
+        "labels": dict(zip(found.labels, won, strict=True)),
+        "ties": int(found.is_tie.sum()),
+        "unlabelled": int((found.winner < 0).sum()),
+        "entropy": {"mean_nats": round(math.fsum(found.entropy_nats) / items, DIGITS) if items else None},
+        "rounds": found.rounds,
+        "is_converged": found.is_converged,
+        "by_annotator": [] if columns.count else annotator_rows(found, has_confusion=False),
+    }
 
 
 def story(result: dict[str, Any]) -> str:
     """Return what became of the labels as a person reads it on a terminal."""
-    width = max([5, *map(len, result["labels"])])
-    votes = f"{result['annotations']:,} labels of {result['annotators']:,} annotators"
+    who = "" if result["annotators"] is None else f" of {result['annotators']:,} annotators"
     lines = [
-        f"{result['items']:,} items settled by {result['method']} from {votes}",
+        f"{result['items']:,} items settled by {result['method']} from {result['annotations']:,} labels{who}",
+        *asides(result),
         f"  {result['ties']:,} items have two labels with most votes; {result['unlabelled']:,} items get no label",
     ]
     if not result["is_converged"]:
         lines.append(f"  still moving after {result['rounds']} rounds: take the probabilities with care")
+    names = {name: cut(name) for name in list(result["labels"])[:MOST]}
+    width = max([5, *map(len, names.values())])
     lines += ["", f"{'label':<{width}}        items"]
-    lines += [f"{name:<{width}}  {n:11,}" for name, n in result["labels"].items()]
-    return "\n".join(lines)
-
-
-def _write(connection: duckdb.DuckDBPyConnection, found: Posterior, out: Path, form: str) -> None:
-    # By way of JSON lines: handing values to DuckDB makes it import pandas, which takes longer.
-    types = COLUMNS | ({"posterior": "VARCHAR"} if form == "csv" else {})
-    with TemporaryDirectory() as folder:
-        lines = Path(folder) / "rows.jsonl"
-        write_lines(lines, lines, rows(found))
-        write(connection.read_json(str(lines), format="newline_delimited", columns=types), out)
-
-
-def _summary(found: Posterior, method: str) -> dict[str, Any]:
-    won = np.bincount(found.winner[found.winner >= 0], minlength=len(found.labels)).tolist()
-    people = (found.annotator_ids, found.labels_given, np.round(found.accuracy, DIGITS))
-    return {
-        "method": method,
-        "items": len(found.item_ids),
-        "annotations": int(found.annotations.sum()),
-        "annotators": len(found.annotator_ids),
-        "labels": dict(zip(found.labels, won, strict=True)),
-        "ties": int(found.is_tie.sum()),
-        "unlabelled": int((found.winner < 0).sum()),
-        "entropy": {"mean_nats": round(math.fsum(found.entropy_nats) / len(found.item_ids), DIGITS) if won else None},
-        "rounds": found.rounds,
-        "is_converged": found.is_converged,
-        "by_annotator": [
-            {"annotator_id": name, "annotations": given, "accuracy": accuracy}
-            for name, given, accuracy in zip(*(column.tolist() for column in people), strict=True)
-        ],
-    }
+    lines += [f"{cell:<{width}}  {result['labels'][name]:11,}" for name, cell in names.items()]
+    return "\n".join(lines + more(len(result["labels"]), MOST))

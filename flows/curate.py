@@ -134,7 +134,7 @@ def stopped(run: Run, why: str) -> dict[str, Any]:
 
 def figures(evidence: dict[str, Any]) -> dict[str, Any]:
     """Return the part of the evidence that a summary shows."""
-    entropy = {key: evidence["entropy"][key] for key in ("mean_nats", "mean_jeffreys_nats", "unanimous_share")}
+    entropy = {key: evidence["entropy"][key] for key in ("mean_nats", "mean_dirichlet_nats", "unanimous_share")}
     models = [row for row in evidence["annotations"]["by_annotator"] if row["annotator_kind"] == "llm"]
     return {
         "agreement": evidence["agreement"],

@@ -19,8 +19,6 @@ import pyarrow as pa
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from flows.aggregate import DIGITS
-from flows.measure import written_format
 from flows.progress import Drawn, bar, said
 from flows.table import Chunk, Row, Table, Write, kept_as, looked_at, rows_of, writing
 from schemas.curation import Fields, Labels, LLMAnnotator
@@ -32,12 +30,14 @@ from tasks.endpoint import address, client
 from tasks.endpoint.price import unpriced
 from tasks.endpoint.switchboard import Switchboard, switchboard
 from tasks.store import Ids, Store
+from tasks.table_file import written_format
 from tasks.text import canonical, clean
 
 T = TypeVar("T", bound=BaseModel)
 NAME = "annotate"  # of the annotator, and of the store's folder
 CHUNK = 1_024  # rows asked about together
 AT_ONCE = 2  # chunks: the next begins while the last answers of the one before are still to come
+DIGITS = 12  # of every figure written
 DRAWN_EVERY_S, TOLD_EVERY_S = 0.5, 10.0
 UNHEARD = {"llm_unavailable", "rate_limited"}  # reasons a row has no answer, which a second run may bring
 ADDED = {
@@ -92,7 +92,7 @@ class _Job:
     table: Table
     fields: Fields
     annotator: LLMAnnotator
-    labels: dict[str, str]
+    labels: Labels
     guidelines: str
     store: Store
     max_usd: float | None
@@ -294,7 +294,7 @@ def _summary(job: _Job, count: _Count) -> dict[str, Any]:
         "rows": job.table.rows,
         **{status: count.statuses[status] for status in ("labelled", "abstained", "failed")},
         "reasons": dict(sorted(count.reasons.items())),
-        "labels": {one: count.labels[one] for one in job.labels},
+        "labels": {one: count.labels[one] for one in job.labels.values},
         **{key: usage[key] for key in ("calls", "cached", "prompt_tokens", "completion_tokens", "usd", "usd_at_risk")},
         "entropy": {"mean_nats": None if mean is None else round(mean, DIGITS)},
         "seconds": round(time.monotonic() - count.started, 3),
@@ -345,7 +345,7 @@ def _annotator(settings: dict[str, Any]) -> LLMAnnotator:
     return _checked(LLMAnnotator, {"name": NAME, "kind": "llm"} | given)
 
 
-def _labels(given: str) -> dict[str, str]:
+def _labels(given: str) -> Labels:
     """Return each label with its meaning: of a YAML file, or names with commas between, which mean what they say."""
     names = Path(given)
     if names.suffix in (".yaml", ".yml"):
@@ -355,7 +355,7 @@ def _labels(given: str) -> dict[str, str]:
         if twice := [one for one, times in Counter(listed).items() if times > 1]:
             raise RequestError(f"--labels: {twice[0]!r} stands there twice")
         labels = {one: one for one in listed}
-    return _checked(Labels, {"kind": "choice", "values": labels}, "--labels").values
+    return _checked(Labels, {"kind": "choice", "values": labels}, "--labels")
 
 
 def _yaml(path: Path) -> dict[str, str]:

@@ -1,181 +1,148 @@
 """A table of labels, in any file, becomes figures of agreement and entropy."""
 
-import difflib
-import gzip
-import json
-import os
-import re
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
-import duckdb
-
-from schemas.errors import RequestError, SourceRefused
+from schemas.errors import RequestError
 from tasks import agreement
-from tasks.sql import keep, relation
-
-FORMATS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-COMPRESSIONS = (".gz", ".zst")
-DEFAULT_TIME = "time"
-WIDE_SAMPLE = 1_000  # rows looked at to tell a table with one column per annotator
-WIDE_LABELS = 20  # a column with more distinct values than this hardly holds labels
-
-
-def measure(
-    path: str | Path,
-    item: str = "item_id",
-    annotator: str = "annotator_id",
-    label: str = "label",
-    time: str | None = DEFAULT_TIME,
-    kind: str = "choice",
-    slice: str | None = None,
-    items_out: str | Path | None = None,
-) -> dict[str, Any]:
-    """Return agreement and entropy of a file of labels, ready for JSON; write one row per item to `items_out`."""
-    if items_out is not None:
-        written_format(items_out)  # refuse before the work, not after
-    connection = opened()
-    counts = read_votes(connection, path, item, annotator, label, time, slice)
-    result = counts | agreement.measure(connection, kind)
-    if items_out is not None:
-        write(agreement.item_entropy(connection, is_counted=True), items_out)
-    return result
-
-
-def opened() -> duckdb.DuckDBPyConnection:
-    """Return a connection of its own that fetches no extension; times without a zone are UTC."""
-    connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
-    connection.execute("set timezone = 'UTC'")
-    return connection
-
-
-def read_votes(
-    connection: duckdb.DuckDBPyConnection,
-    path: str | Path,
-    item: str,
-    annotator: str,
-    label: str,
-    time: str | None,
-    slice: str | None = None,
-) -> dict[str, int]:
-    """Return how many rows were read, and how many lack a label or a name, and make the relation `vote`."""
-    path = Path(path)
-    wanted = {"item_id": item, "annotator_id": annotator, "label": label}
-    with _reading(path):
-        columns = _table(connection, path).columns
-        if slice is not None:
-            wanted["slice"] = slice
-        if time is not None and (time != DEFAULT_TIME or time in columns):
-            wanted["time"] = time
-        if absent := [name for name in wanted.values() if name not in columns]:
-            raise RequestError(_absent(connection, path, absent, columns, wanted))
-        _table(connection, path, wanted).select(*_expressions(wanted)).create_view("given", replace=True)
-        connection.execute("create or replace temp table row as from given")
-    rows, missing, incomplete = relation(connection, "missing_count").fetchone()
-    # Without a time nothing says which of an annotator's labels is the last, so each counts.
-    keep(connection, "vote", "latest_vote" if "time" in wanted else "given_vote")
-    votes = len(connection.table("vote"))
-    connection.execute("drop table row")
-    superseded = rows - missing - incomplete - votes
-    return {"rows": rows, "missing": missing, "incomplete": incomplete, "superseded": superseded}
-
-
-def write(rows: duckdb.DuckDBPyRelation, out: str | Path) -> None:
-    """Write a relation as csv, jsonl or parquet, whole or not at all."""
-    out, form = Path(out), written_format(out)
-    with replaced(out) as temporary:
-        if form == "parquet":
-            rows.write_parquet(str(temporary), compression="zstd")
-        elif form == "csv":
-            compression = "gzip" if out.suffix == ".gz" else "none"
-            _inert(rows).write_csv(str(temporary), header=True, compression=compression)
-        else:
-            write_lines(temporary, out, _objects(rows))
-
-
-def write_lines(temporary: Path, out: Path, objects: Iterator[dict]) -> None:
-    """Write one JSON object a line, compressed if the name of `out` says so."""
-    with ExitStack() as open_files:
-        file = open_files.enter_context(temporary.open("wb"))
-        if out.suffix == ".gz":  # no name, no time: the same rows give the same bytes
-            file = open_files.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))
-        file.writelines(json.dumps(one, ensure_ascii=False).encode() + b"\n" for one in objects)
-
-
-@contextmanager
-def replaced(out: Path) -> Iterator[Path]:
-    """Yield a temporary file beside `out`, which takes its place when everything went well."""
-    if not out.parent.is_dir():
-        raise RequestError(f"there is no folder {out.parent} to write {out.name} to")
-    with NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # a temporary file is private, a result is not
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def written_format(out: str | Path) -> str:
-    """Return the format a file will be written in."""
-    form, compression = _format(Path(out))
-    if compression == ".zst" or (compression and form == "parquet"):
-        raise RequestError(
-            f"cannot write {Path(out).name}: csv and jsonl are written plain or as .gz, parquet as it is"
-        )
-    return form
-
-
-def story(result: dict[str, Any]) -> str:
-    """Return the figures as a person reads them on a terminal."""
-    lines = [
-        f"{result['items']:,} items, {result['annotations']:,} labels, {result['annotators']:,} annotators"
-        + _asides(result),
-        "",
-        *_coefficient_lines(result),
-        "",
-        *_entropy_lines(result["entropy"]),
-        "",
-        *_share_lines("label", result["labels"]),
-    ]
-    if result["by_slice"]:
-        lines += ["", *_slice_lines(result["by_slice"])]
-    return "\n".join([*lines, "", *_annotator_lines(result["by_annotator"])])
-
-
-def _asides(result: dict[str, Any]) -> str:
-    asides = [
-        (result.get("missing"), "rows without a label left out"),
-        (result.get("incomplete"), "rows without an item or annotator left out"),
-        (result.get("superseded"), "earlier labels superseded"),
-        (result.get("repeated"), "labels beyond an annotator's first on an item, each counted"),
-    ]
-    return "".join(f"\n  {n:,} {what}" for n, what in asides if n)
-
+from tasks.figure_table import pair_table, scorecard_table
+from tasks.label_table import MACHINES, PEOPLE, USUAL, Columns, kinds, opened, read, reading
+from tasks.table_file import write, written_format
 
 NAMES = {
     "percent": "percent agreement",
     "krippendorff_alpha": "Krippendorff's alpha",
     "fleiss_kappa": "Fleiss' kappa",
+    "cohen_kappa": "Cohen's kappa",
     "gwet_ac1": "Gwet's AC1",
+    "brennan_prediger": "Brennan–Prediger",
+    "percent_linear": "percent, linear",
+    "percent_quadratic": "percent, quadratic",
+    "cohen_kappa_linear": "Cohen's kappa, linear",
+    "cohen_kappa_quadratic": "Cohen's kappa, quadratic",
+    "gwet_ac2_linear": "Gwet's AC2, linear",
+    "gwet_ac2_quadratic": "Gwet's AC2, quadratic",
+    "kappa": "kappa",
 }
+AGAINST = "machines_against_people"
+ON_IT = "specific_agreement"
+MOST = 20  # labels, members or slices told on a terminal
+LOWEST = 10  # annotators
+WIDEST = 30  # characters of a name that are shown
+
+
+def measure(
+    path: str | Path,
+    columns: Columns = USUAL,
+    kind: str = "choice",
+    metric: str | None = None,
+    labels: Sequence[str] | None = None,
+    items_out: str | Path | None = None,
+    annotators_out: str | Path | None = None,
+    pairs_out: str | Path | None = None,
+    memory_limit: str | None = None,
+) -> dict[str, Any]:
+    """Return agreement and entropy of a file of labels, ready for JSON.
+
+    Write one row per item to `items_out`, one per annotator to `annotators_out`, one per pair of them to `pairs_out`.
+    """
+    _possible(columns, kind, (items_out, annotators_out, pairs_out))  # refuse before the work, not after
+    with opened(memory_limit) as connection, reading(path):
+        counts = read(connection, path, columns, kind, labels)
+        order = None if labels is None or kind == "choices" else list(labels)
+        among = kinds(connection)
+        if len(among) == 2:
+            figures = agreement.measure_kinds(connection, PEOPLE, MACHINES, kind, order, metric)
+        else:
+            figures = agreement.measure(connection, kind, order, metric)
+        figures["among"] = "machines" if among == {"machines"} else "people"
+        if items_out is not None:
+            write(connection, agreement.item_entropy(connection, order, is_counted=True), items_out)
+        if annotators_out is not None:
+            write(connection, scorecard_table(connection, order, kind), annotators_out)
+        if pairs_out is not None:
+            write(connection, pair_table(connection, order, figures["metric"]), pairs_out)
+    return counts | (_of_nobody(figures) if columns.count else figures)
+
+
+def _of_nobody(figures: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a table that does not say who gave a label."""
+    known = {name: one for name, one in figures["agreement"].items() if not name.startswith("cohen_kappa")}
+    return figures | {"agreement": known, "annotators": None, "by_annotator": []}
+
+
+def _possible(columns: Columns, kind: str, outs: tuple[str | Path | None, ...]) -> None:
+    """Raise RequestError for what no table can be asked."""
+    if kind not in agreement.METRICS:
+        raise RequestError(f"agreement is not defined for {kind!r}; kinds: {', '.join(agreement.METRICS)}")
+    if columns.count and any(outs[1:]):
+        raise RequestError("a table of counts does not say who gave a label: leave out --annotators and --pairs")
+    for out in filter(None, outs):
+        written_format(out)
+
+
+def story(result: dict[str, Any]) -> str:
+    """Return the figures as a person reads them on a terminal."""
+    parts = [
+        [_size(result), *asides(result)],
+        _coefficient_lines(result),
+        _machine_lines(result),
+        _ranked_lines(result.get(AGAINST, {}).get("by_annotator", []), "machine", "agreement with people", "value"),
+        _entropy_lines(result["entropy"]),
+        _label_lines(result),
+        _member_lines(result),
+        _slice_lines(result["by_slice"]),
+        _ranked_lines(result["by_annotator"], "annotator", "agreement with others", "agreement_with_others"),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in parts if lines)
+
+
+def _size(result: dict[str, Any]) -> str:
+    who = "" if result["annotators"] is None else f", {result['annotators']:,} annotators"
+    machines = result.get("machines")
+    beside = f"; and {machines['annotations']:,} labels of {machines['annotators']:,} machines" if machines else ""
+    return f"{result['items']:,} items, {result['annotations']:,} labels{who}{beside}"
+
+
+def asides(result: dict[str, Any]) -> list[str]:
+    """Return what became of the rows that count for nothing, or more than once."""
+    said = [
+        ("missing", "rows without a label left out"),
+        ("incomplete", "rows without an item or annotator left out"),
+        ("superseded", "earlier labels superseded"),
+        ("repeated", "labels beyond an annotator's first on an item, each counted"),
+    ]
+    return [f"  {result[key]:,} {what}" for key, what in said if result.get(key)]
 
 
 def _coefficient_lines(result: dict[str, Any]) -> list[str]:
-    metric = "" if result["metric"] == "nominal" else f" ({result['metric']})"
-    names = {key: name + (metric if key == "krippendorff_alpha" else "") for key, name in NAMES.items()}
-    width = max(map(len, names.values()))
-    head = f"{'agreement':<{width}}   value   95 % interval, resampling {result['intervals']}"
-    return [head] + [f"{name:<{width}}  {_shown(result['agreement'][key])}" for key, name in names.items()]
+    found, metric = result["agreement"], result["metric"]
+    names = {key: NAMES.get(key, key) for key in found}
+    if metric != "nominal":
+        names["krippendorff_alpha"] += f" ({metric})"
+    is_told = "machines" in result or result["among"] == "machines"
+    among = f"agreement among {result['among']}" if is_told else "agreement"
+    width = max(len(among), *map(len, names.values()))
+    head = f"{among:<{width}}   value   95 % interval, resampling {result['intervals']}"
+    return [head, *(f"{name:<{width}}  {shown(found[key])}" for key, name in names.items())]
 
 
-def _shown(estimate: dict[str, Any]) -> str:
+def _machine_lines(result: dict[str, Any]) -> list[str]:
+    """Return how machines agree with people, and among themselves."""
+    against, machines = result.get(AGAINST, {}), result.get("machines", {})
+    figures = [(f"{NAMES[key]}, a person and a machine", against.get(key)) for key in ("percent", "kappa")]
+    alpha = machines.get("agreement", {}).get("krippendorff_alpha")
+    figures = [(name, one) for name, one in [*figures, ("Krippendorff's alpha among machines", alpha)] if one]
+    if not figures:
+        return []
+    width = max(len(name) for name, _ in figures)
+    lines = [f"{'machines':<{width}}   value   95 % interval"]
+    lines += [f"{name:<{width}}  {shown(one)}" for name, one in figures]
+    return lines
+
+
+def shown(estimate: dict[str, Any]) -> str:
     if estimate["value"] is None:
         return f"     –   {estimate['reason']}"
     reach = f"{estimate['low']:.3f} to {estimate['high']:.3f}" if estimate["low"] is not None else estimate["reason"]
@@ -185,144 +152,74 @@ def _shown(estimate: dict[str, Any]) -> str:
 def _entropy_lines(entropy: dict[str, Any]) -> list[str]:
     if entropy["mean_nats"] is None:
         return ["entropy of an item  –  no labels"]
-    share = "" if entropy["mean_normalised"] is None else f", {entropy['mean_normalised']:.0%} of the most there can be"
+    share = entropy["mean_normalised"]
+    most = "" if share is None else f", {share:.0%} of the most there can be"
     lines = [
-        f"entropy of an item  {entropy['mean_nats']:.3f} nats on average{share}",
-        f"                    {entropy['mean_jeffreys_nats']:.3f} nats allowing for how few labels there are",
+        f"entropy of an item  {entropy['mean_nats']:.3f} nats on average{most}",
+        f"                    {entropy['mean_dirichlet_nats']:.3f} nats allowing for how few labels there are",
     ]
     if entropy["unanimous_share"] is not None:
         lines.append(f"                    {entropy['unanimous_share']:.1%} of items with several labels are unanimous")
     return lines
 
 
-def _share_lines(noun: str, counts: dict[str, int], most: int = 20) -> list[str]:
-    total, width = sum(counts.values()) or 1, max([len(noun), *(len(name) for name in list(counts)[:most])])
-    lines = [f"{noun:<{width}}       labels"]
-    lines += [f"{name:<{width}}  {n:11,}  {n / total:6.1%}" for name, n in list(counts.items())[:most]]
-    return lines + _more(len(counts), most)
+def _label_lines(result: dict[str, Any]) -> list[str]:
+    """Return how often each label is used, and how far those who use it agree on it; of sets, on each member."""
+    counts, by_label = result["labels"], result.get("by_label", {})
+    total, names = sum(counts.values()) or 1, {name: cut(name) for name in list(counts)[:MOST]}
+    width = max([5, *map(len, names.values())])
+    is_told = any(name in by_label for name in names)
+    lines = [f"{'label':<{width}}       labels" + ("         agreement on it (95 % interval)" if is_told else "")]
+    for name, cell in names.items():
+        figure = by_label.get(name, {}).get(ON_IT)
+        agreement = f"  {shown(figure)}" if figure else ""
+        lines.append(f"{cell:<{width}}  {counts[name]:11,}  {counts[name] / total:6.1%}{agreement}")
+    return lines + more(len(counts), MOST)
 
 
-def _slice_lines(slices: dict[str, dict], most: int = 20) -> list[str]:
-    width = max([5, *(len(name) for name in list(slices)[:most])])
+def _member_lines(result: dict[str, Any]) -> list[str]:
+    """Return how far annotators agree on each member of their sets; nothing where labels are no sets."""
+    members = {name: one[ON_IT] for name, one in result.get("by_label", {}).items() if name not in result["labels"]}
+    if not members:
+        return []
+    width = max([6, *(len(cut(name)) for name in list(members)[:MOST])])
+    lines = [f"{'member':<{width}}  agreement on it (95 % interval)"]
+    lines += [f"{cut(name):<{width}}  {shown(one)}" for name, one in list(members.items())[:MOST]]
+    return lines + more(len(members), MOST)
+
+
+def _slice_lines(slices: dict[str, dict]) -> list[str]:
+    if not slices:
+        return []
+    names = {name: cut(name) for name in list(slices)[:MOST]}
+    width = max([5, *map(len, names.values())])
     lines = [f"{'slice':<{width}}        items   alpha   95 % interval"]
-    for name, figures in list(slices.items())[:most]:
-        lines.append(f"{name:<{width}}  {figures['items']:11,}  {_shown(figures['agreement']['krippendorff_alpha'])}")
-    return lines + _more(len(slices), most)
+    for name, cell in names.items():
+        figures = slices[name]
+        lines.append(f"{cell:<{width}}  {figures['items']:11,}  {shown(figures['agreement']['krippendorff_alpha'])}")
+    return lines + more(len(slices), MOST)
 
 
-def _annotator_lines(annotators: list[dict], most: int = 10) -> list[str]:
-    """Return those who agree least with the others, first: they are who a person wants to see."""
-    ranked = sorted(annotators, key=lambda one: 2 if (share := one["agreement_with_others"]) is None else share)
-    width = max([9, *(len(one["annotator_id"]) for one in ranked[:most])])
-    lines = [f"{'annotator':<{width}}       labels  agreement with others (lowest first)"]
-    for one in ranked[:most]:
-        share = "–" if one["agreement_with_others"] is None else f"{one['agreement_with_others']:.3f}"
-        lines.append(f"{one['annotator_id']:<{width}}  {one['annotations']:11,}  {share}")
-    return lines + _more(len(annotators), most)
+def _ranked_lines(annotators: list[dict], noun: str, figure: str, key: str) -> list[str]:
+    """Return those who agree least, first: they are who a person wants to see."""
+    if not annotators:
+        return []
+    ranked = sorted(annotators, key=lambda one: 2 if one[key] is None else one[key])
+    width = max([len(noun), *(len(cut(one["annotator_id"])) for one in ranked[:LOWEST])])
+    has_ends = any(one.get("low") is not None for one in ranked)
+    lines = [f"{noun:<{width}}       labels  {figure} (lowest first{', 95 % interval' if has_ends else ''})"]
+    for one in ranked[:LOWEST]:
+        share = "–" if one[key] is None else f"{one[key]:.3f}"
+        reach = "" if one.get("low") is None else f"   {one['low']:.3f} to {one['high']:.3f}"
+        lines.append(f"{cut(one['annotator_id']):<{width}}  {one['annotations']:11,}  {share}{reach}")
+    return lines + more(len(annotators), LOWEST)
 
 
-def _more(count: int, most: int) -> list[str]:
+def cut(name: str) -> str:
+    """Return a name short enough for a line of a terminal, on one line."""
+    name = " ".join(name.split())
+    return name if len(name) <= WIDEST else name[: WIDEST - 1] + "…"
+
+
+def more(count: int, most: int) -> list[str]:
     return [f"… and {count - most:,} more"] if count > most else []
-
-
-def _format(path: Path) -> tuple[str, str]:
-    """Return the format a name promises, and the compression."""
-    compression = path.suffix if path.suffix in COMPRESSIONS else ""
-    suffix = Path(path.stem).suffix if compression else path.suffix
-    if suffix not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise RequestError(
-            f"cannot tell the format of {path.name}: names end in {known}, then .gz or .zst if compressed"
-        )
-    return FORMATS[suffix], compression
-
-
-def _table(
-    connection: duckdb.DuckDBPyConnection, path: Path, wanted: dict[str, str] | None = None
-) -> duckdb.DuckDBPyRelation:
-    """Return the rows of a file, with every value as text."""
-    form, _ = _format(path)
-    if not path.is_file():
-        raise RequestError(f"there is no file {path}")
-    literal = re.sub(r"([\[*?])", r"[\1]", str(path))  # the name of a file, not a pattern of names
-    if form == "parquet":
-        return connection.read_parquet(literal)
-    if form == "csv":
-        # Without a header line there would be no names to find columns by.
-        return connection.read_csv(literal, header=True, all_varchar=True)
-    columns = dict.fromkeys(wanted.values(), "VARCHAR") if wanted else None
-    return connection.read_json(literal, format="newline_delimited", columns=columns, records="true", maximum_depth=1)
-
-
-def _expressions(wanted: dict[str, str]) -> list[duckdb.Expression]:
-    columns = [_column(column).cast("VARCHAR").alias(name) for name, column in wanted.items()]
-    return columns if "slice" in wanted else [*columns, duckdb.SQLExpression("null::varchar").alias("slice")]
-
-
-def _column(name: str) -> duckdb.Expression:
-    # An identifier cannot be bound; doubled quotes make any name one. ColumnExpression would split it at its dots.
-    quoted = name.replace('"', '""')
-    return duckdb.SQLExpression(f'"{quoted}"')
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Raise what DuckDB says of a broken file in our words: its own quote the content."""
-    try:
-        yield
-    except duckdb.Error as error:
-        line = re.search(r"(?i)\bline:? (\d+)", str(error))
-        where = f" at line {line[1]}" if line else ""
-        raise SourceRefused(f"{path.name} cannot be read as {_format(path)[0]}: it is damaged{where}") from None
-
-
-def _absent(
-    connection: duckdb.DuckDBPyConnection, path: Path, absent: list[str], columns: list[str], wanted: dict[str, str]
-) -> str:
-    """Return what a person needs to name the right columns."""
-    said = f"{path.name} has no column {' and no column '.join(absent)}; it has: {', '.join(columns[:30])}"
-    for name in absent:
-        if near := difflib.get_close_matches(name, columns, n=1):
-            flag = next(flag for flag, column in wanted.items() if column == name).removesuffix("_id")
-            said += f". Did you mean --{flag} {near[0]}?"
-    unnamed = {wanted["annotator_id"], wanted["label"]} <= set(absent)
-    if unnamed and _is_wide(connection, path, columns, wanted["item_id"]):
-        said += (
-            ". It looks like a table with one column per annotator; it is read with one row per item and annotator,"
-            " which `unpivot` makes of it in DuckDB and `melt` in pandas"
-        )
-    return said
-
-
-def _is_wide(connection: duckdb.DuckDBPyConnection, path: Path, columns: list[str], item: str) -> bool:
-    """Return whether two columns or more hold the same few values, as columns of annotators do."""
-    sample = _table(connection, path).limit(WIDE_SAMPLE).fetchall()
-    rest = [place for place, name in enumerate(columns) if name != item and (item in columns or place > 0)]
-    values = [{row[place] for row in sample} - {None, ""} for place in rest]
-    labels = [found for found in values if 0 < len(found) <= WIDE_LABELS]
-    return sum(bool(one & other) for n, one in enumerate(labels) for other in labels[:n]) > 0
-
-
-def _inert(rows: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """Return rows whose text no spreadsheet takes for a formula: an apostrophe goes before = + - @ tab and return."""
-    formula, quoted = duckdb.SQLExpression(r"'^([-=+@\t\r])'"), duckdb.SQLExpression("'''\\1'")
-    cells = []
-    for name, kind in zip(rows.columns, map(str, rows.types), strict=True):
-        cell = _column(name)
-        if kind == "VARCHAR":
-            cell = duckdb.FunctionExpression("regexp_replace", cell, formula, quoted)
-        elif kind.endswith("[]"):
-            cell = duckdb.FunctionExpression("to_json", cell)
-        cells.append(cell.alias(name))
-    return rows.select(*cells)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _objects(rows: duckdb.DuckDBPyRelation) -> Iterator[dict]:
-    while chunk := rows.fetchmany(10_000):
-        yield from (dict(zip(rows.columns, row, strict=True)) for row in chunk)

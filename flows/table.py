@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.measure import COMPRESSIONS, FORMATS, replaced, written_format
 from schemas.errors import RequestError, SourceRefused
+from tasks.table_file import COMPRESSIONS, FORMATS, replaced, written_format
 
 MAX_LINE_BYTES = 1_000_000
 MAX_ROWS = 2_048  # in memory at once, while a file is looked at

@@ -133,7 +133,7 @@ async def label_items(run: Run, annotator: LLMAnnotator, version: str, item_ids:
     """
     store, labels = Store(run.store), run.curation.labels
     async with switchboard(run.run_id, partial(allowance, run)) as board:
-        asking = llm.Asking(board, store, Ids(run.curation.name), run.run_id, annotator, labels.values,
+        asking = llm.Asking(board, store, Ids(run.curation.name), run.run_id, annotator, labels,
                             guidelines(labels, run.folder))  # fmt: skip
         items = _items(run, item_ids)
         shown = await _shots(run, annotator, items) if annotator.prompt == "few_shot" else {}

@@ -3,17 +3,20 @@
 from typing import Any
 
 import duckdb
+import numpy as np
 import polars as pl
 from prefect import get_run_logger
 
 from schemas.consensus import Consensus
 from schemas.run import Run
-from tasks.agreement import confusion, item_entropy, measure
+from tasks.agreement import confusion, item_entropy, measure_kinds
 from tasks.draft import see, write_figures, write_rows
 from tasks.known import known
 from tasks.posterior import Posterior, posterior, votes
-from tasks.sql import keep, relation
+from tasks.sql import keep, query, relation
 from tasks.stage import stage
+
+DIGITS = 12  # of an entropy; what comes after depends on the machine
 
 
 @stage
@@ -43,9 +46,12 @@ def settled_for_training(run: Run) -> dict[str, str]:
 
 @stage
 def measure_agreement(run: Run, versions: dict[str, str]) -> dict[str, Any]:
-    """Return people's agreement and entropy, and each model's confusion with what people settled; also a draft."""
+    """Return agreement and entropy of people and of models, and each model's confusion with what people settled."""
     connection, labels = known(run, versions), list(run.curation.labels.values)
-    figures = {"people": measure(connection, run.curation.labels.kind, labels)}
+    connection.execute("alter view vote rename to person_vote")
+    figures = {
+        "people": measure_kinds(connection, "from person_vote", query("machine_vote"), run.curation.labels.kind, labels)
+    }
     see(run, connection, "consensus")
     connection.execute("create view reference as select item_id, label from consensus where status = 'human'")
     figures["confusion"] = {name: _confusion(connection, name, labels) for name in sorted(versions)}
@@ -67,30 +73,35 @@ def _confusion(connection: duckdb.DuckDBPyConnection, annotator: str, labels: li
 def _consensus(run: Run, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     settings, labels = run.curation.consensus, list(run.curation.labels.values)
     item_entropy(connection, labels).create_view("item_entropy")
-    connection.register("posterior", _rows(posterior(votes(connection, labels), labels, settings.method)))
+    method = settings.method or ("ordinal" if run.curation.labels.kind == "rating" else "dawid-skene")
+    found = posterior(votes(connection, labels), labels, method, scores=run.curation.labels.scores)
+    connection.register("posterior", _rows(found))
     keep(connection, "suggestion")
     limits = {"min_labels": settings.min_labels, "min_posterior": settings.min_posterior}
     return relation(connection, "consensus", **limits).pl()
 
 
 def _rows(found: Posterior) -> pl.DataFrame:
-    """Return one row per item: its posterior, the most probable label and that label's probability."""
-    shares = found.matrix.tolist()
+    """Return one row per item: its posterior, the most probable label, that label's probability and the spread."""
+    items, kinds = found.matrix.shape
+    shares = pl.DataFrame(
+        {"label": found.labels * items, "probability": found.matrix.reshape(-1)}, schema_overrides={"label": pl.String}
+    )
+    winner = pl.Series(found.winner, dtype=pl.Int64)
     return pl.DataFrame(
         {
-            "item_id": found.item_ids.tolist(),
-            "posterior": [_listed(found.labels, row) for row in shares],
-            "label": [found.labels[place] if place >= 0 else None for place in found.winner],
-            "posterior_share": [max(row) for row in shares],
-        },
-        schema={
-            "item_id": pl.String,
-            "posterior": pl.List(pl.Struct({"label": pl.String, "probability": pl.Float64})),
-            "label": pl.String,
-            "posterior_share": pl.Float64,
-        },
+            "item_id": pl.from_arrow(found.item_ids),
+            "posterior": shares.to_struct().reshape((items, kinds)).arr.to_list(),
+            "label": pl.Series(found.labels, dtype=pl.String).gather(winner.set(winner < 0, None)),
+            "posterior_share": found.matrix.max(axis=1, initial=0.0),
+            "posterior_entropy_nats": found.entropy_nats.round(DIGITS),
+            "posterior_mean": _scored(found.mean, items),
+            "posterior_median": _scored(found.median, items),
+            "posterior_sd": _scored(found.sd, items),
+        }
     )
 
 
-def _listed(labels: list[str], shares: list[float]) -> list[dict[str, Any]]:
-    return [{"label": label, "probability": share} for label, share in zip(labels, shares, strict=True)]
+def _scored(values: np.ndarray | None, items: int) -> pl.Series:
+    """Return a column of a rating's figures; nulls where the labels are no ratings."""
+    return pl.Series([None] * items if values is None else values.round(DIGITS), dtype=pl.Float64)

@@ -32,7 +32,7 @@ def bodies(run: Run, annotator: LLMAnnotator, rows: Rows) -> list[dict[str, Any]
 def _body(run: Run, annotator: LLMAnnotator, text: str, items: list[prompt.Example], place: int) -> dict[str, Any]:
     item, wanted = items[place], annotator.shots if annotator.prompt == "few_shot" else 0
     shots = [items[(place + number) % len(items)] for number in range(1, wanted + 1)]
-    labels = prompt.ordered(run.curation.labels.values, item.item_id)
+    labels = prompt.ordered(run.curation.labels, item.item_id)
     system = prompt.instructions(annotator, labels, text, tuple(json.loads(item.context)))
     answer = prompt.answer_format(annotator, list(run.curation.labels.values))
     return chat.request(annotator, prompt.messages(system, shots, item), answer)

@@ -71,6 +71,21 @@ def test_a_label_that_is_not_probable_enough_settles_nothing(written, tmp_path):
     assert seen(run, "status", "reason", "posterior_share")["a"] == ("unresolved", "low_posterior", 2 / 3)
 
 
+def test_a_rating_has_a_mean_and_a_median(written, tmp_path):
+    folder = written(tmp_path / "c", {DAY: TEXTS}, {DAY: votes("a 4 4 1", "b 2")},
+                     consensus="{method: majority, min_labels: 2, min_posterior: 0.6}")  # fmt: skip
+    scale = "labels: {kind: rating, values: {1: Bad., 2: Fair., 4: Good.}}"
+    text = (folder / "curation.yaml").read_text().splitlines()
+    (folder / "curation.yaml").write_text("\n".join(scale if line.startswith("labels:") else line for line in text))
+    run = read(folder, tmp_path)
+    found = seen(run, "label", "posterior_mean", "posterior_median")
+    assert found["a"] == ("4", 3, 4)  # two thirds at 4, one at 1
+    assert found["b"] == (None, 2, 2)
+    assert found["c"] == (None, None, None)
+    # H(2/3, 1/3) = ln 3 - 2/3 ln 2; the variance 2/3 * 1² + 1/3 * 2² = 2
+    assert seen(run, "posterior_entropy_nats", "posterior_sd")["a"] == (pytest.approx(0.6365142), pytest.approx(2**0.5))
+
+
 @pytest.mark.parametrize("method", ["majority", "one-coin", "dawid-skene"])
 def test_a_tie_of_votes_is_never_human_whatever_the_method_makes_of_it(method, written, tmp_path):
     # w0 always agrees with the others, w1 never does: a method that weighs people would believe w0
@@ -88,8 +103,8 @@ def test_two_equally_probable_labels_are_a_tie_though_one_has_more_votes(tmp_pat
     connection.execute("create view known_item as select 'i' as item_id")
     connection.execute("create view vote as select 'i' as item_id, unnest(['ann', 'bob', 'cy']) as annotator_id")
     connection.execute("create view item_entropy as select 'i' as item_id, false as is_tie, 0.6 as entropy_nats")  # fmt: skip
-    connection.execute("create view posterior as select 'i' as item_id, null as posterior, null as label, 0.5 as posterior_share")  # fmt: skip
-    connection.execute("create view suggestion as select '' as item_id, 0 as models, '' as label, 0.0 as entropy_nats")
+    connection.execute("create view posterior as select 'i' as item_id, null as posterior, null as label, 0.5 as posterior_share, 0.7 as posterior_entropy_nats, null as posterior_mean, null as posterior_median, null as posterior_sd")  # fmt: skip
+    connection.execute("create view suggestion as select '' as item_id, 0 as models, '' as label, 0.0 as entropy_nats, 0.0 as disagreement_nats")  # fmt: skip
     row = relation(connection, "consensus", min_labels=2, min_posterior=0.5).pl().to_dicts()[0]
     assert (row["status"], row["label"], row["reason"]) == ("unresolved", None, "tie")
 
@@ -107,6 +122,8 @@ def test_models_suggest_and_never_settle(written, tmp_path):
     # the mean of (.9, .5) is .7, that of (.9, and a certain label) .95: -(.7 ln .7 + .3 ln .3) and -(.95 ln .95 + .05 ln .05)
     assert [found[item]["suggestion"] for item in "ad"] == ["good", "good"]
     assert [round(found[item]["suggestion_entropy_nats"], 4) for item in "ad"] == [0.6109, 0.1985]
+    # less the mean of the models' own: .6109 - (.3251 + .6931) / 2 and .1985 - (.3251 + 0) / 2; one model agrees with itself
+    assert [round(found[item]["suggestion_disagreement_nats"], 4) for item in "adb"] == [0.1017, 0.036, 0]
 
 
 def annotation(run, item_id, model, share):

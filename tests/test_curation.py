@@ -77,10 +77,26 @@ LABELS = [
     ("    good: The reviewer is happy.\n", "", "line 4: `labels.values`: at least two labels are needed"),
     ("The reviewer is happy.", "yes", "line 5: `labels.values.good`: a text expected, found True: put it in quotes"),
     ("The reviewer is happy.", "", "line 5: `labels.values.good`: a text expected, nothing found"),
-    ("kind: choice", "kind: rating", "line 3: `labels.kind`: 'choice' expected, found 'rating' (not in this version"),
-    ("kind: choice", "kind: chioce", "line 3: `labels.kind`: 'choice' expected, found 'chioce'"),
+    (
+        "kind: choice",
+        "kind: choices",
+        "line 3: `labels.kind`: 'choice' or 'rating' expected, found 'choices' (not in this",
+    ),
+    ("kind: choice", "kind: chioce", "line 3: `labels.kind`: 'choice' or 'rating' expected, found 'chioce'"),
     ("  values:", "  guidelines: s3://b/g.md\n  values:", "line 4: `labels.guidelines`: only local paths"),
 ]
+
+
+def test_the_steps_of_a_rating_stand_upwards(read, complaint):
+    def scale(*steps):
+        values = "".join(f"    {step}: So good.\n" for step in steps)
+        return LINES.replace("kind: choice", "kind: rating").replace(
+            "    good: The reviewer is happy.\n    bad: The reviewer is not.\n", values
+        )
+
+    assert read(scale("-1", "0", "2.5")).labels.scores == [-1, 0, 2.5]
+    assert read(scale("bad", "so so", "good")).labels.scores == [1, 2, 3]  # words stand for their places
+    assert "the steps of a rating stand upwards, from the lowest to the highest" in complaint(scale(2, 1))
 
 
 @pytest.mark.parametrize("written, instead, said", LABELS)
@@ -109,7 +125,7 @@ KEYS = [
     ("splits: {train: .nan}", "`splits.train`"),
     ("splits: {key: 2026-01-01}", "`splits.key`: a text expected, found a date: put it in quotes"),
     ("review: {budget: -1}", "`review.budget`: input should be greater than or equal to 0, found -1"),
-    ("consensus: {method: mace}", "'majority', 'one-coin' or 'dawid-skene' expected, found 'mace'"),
+    ("consensus: {method: median}", "'glad' or 'ordinal' expected, found 'median'"),
     ("release: {path: s3://bucket}", "`release.path`: only local paths are read in this version"),
     ("release: {formats: messages}", "`release.formats`: a list expected, found 'messages'"),
 ]

@@ -487,7 +487,7 @@ def test_a_functions_label_has_no_say_in_what_models_suggest():
             ('a', 'f', 'function', 'yes', null),
             ('b', 'f', 'function', 'yes', null)
     """)
-    [(item, models, label, entropy)] = connection.sql(query("suggestion")).fetchall()
+    [(item, models, label, entropy, _)] = connection.sql(query("suggestion")).fetchall()
     assert (item, models, label) == ("a", 1, "no")
     # with the function's certain yes the mean would be .625 yes; without it 3/4 no, 1/4 yes
     assert entropy == pytest.approx(-(0.75 * math.log(0.75) + 0.25 * math.log(0.25)))

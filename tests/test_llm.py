@@ -14,7 +14,7 @@ import pytest
 from loopback import Options, serving
 
 from schemas.annotation import EntropyProfile
-from schemas.curation import LLMAnnotator, Price
+from schemas.curation import Labels, LLMAnnotator, Price
 from schemas.errors import BudgetStop
 from tasks.annotator import llm, prompt
 from tasks.annotator.chat import QUARANTINED
@@ -23,7 +23,7 @@ from tasks.endpoint.call import Patience
 from tasks.endpoint.pace import Breaker
 from tasks.store import Ids, Store
 
-LABELS = {"good": "Happy.", "bad": "Unhappy.", "none": "Says nothing."}
+LABELS = Labels(kind="choice", values={"good": "Happy.", "bad": "Unhappy.", "none": "Says nothing."})
 OPTIONS = Options(latency_s=0.005, slow_share=0.0, retry_after_s=0.02, drip_s=0.2)
 PRICE = Price(input=OPTIONS.usd_input, cached=OPTIONS.usd_cached, output=OPTIONS.usd_output)
 QUICK = Patience(first_wait_s=0.01, longest_wait_s=0.05, call_s=0.4, breaker=Breaker(pause_s=0.05))

@@ -167,7 +167,7 @@ EVIDENCE = {
     "intervals": "groups",
     "entropy": {
         "mean_nats": 0.173,
-        "mean_jeffreys_nats": 0.512,
+        "mean_dirichlet_nats": 0.512,
         "unanimous_share": 0.742,
         "histogram": [
             {"low": index * 0.109861, "high": (index + 1) * 0.109861, "items": items}

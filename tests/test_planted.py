@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from test_embedded import ask, installed
 
-from schemas.curation import LLMAnnotator
+from schemas.curation import Labels, LLMAnnotator
 from tasks.annotator import chat, profile, prompt, shots
 from tasks.annotator.embedded import minilm
 from tasks.annotator.planted import is_planted
@@ -53,7 +53,7 @@ def bodies(asked, pool, way, vectors):
     shown = shots.chosen(select, asked, pool, vectors, set(), 4) if kind == "few_shot" else {}
     made = {}
     for item_id in asked["item_id"]:
-        labels = prompt.ordered(LABELS, item_id)
+        labels = prompt.ordered(Labels(kind="choice", values=LABELS), item_id)
         system = prompt.instructions(annotator, labels, "Judge the food.", ("aspect",))
         turns = prompt.messages(system, [examples[one] for one in shown.get(item_id, [])], examples[item_id])
         made[item_id] = chat.request(annotator, turns, prompt.answer_format(annotator, list(labels)))

@@ -6,7 +6,12 @@ import pytest
 from pytest import approx
 
 from schemas.errors import RequestError
-from tasks.posterior import METHODS, coded, given, labels_in_use, one_coin, posterior, vote_shares, votes
+from tasks.posterior import METHODS, coded, labels_in_use, posterior, votes
+from tasks.posterior.method import WITH_OPINIONS
+
+OF_VOTES = [method for method in METHODS if method not in WITH_OPINIONS]
+
+JEFFREYS = (0.4644168, 0.9998494)  # the tails of Beta(3.5, 0.5), 95 % between them
 
 # Dawid and Skene 1979, table 1: 45 patients, the three answers of observer 1, then those of observers 2 to 5.
 PATIENTS = """
@@ -68,22 +73,11 @@ def test_a_tie_has_no_label():
     assert found.entropy_nats.tolist() == [approx(np.log(2)), 0]
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OF_VOTES)
 def test_a_tie_of_votes_is_flagged_whatever_the_method(method):
     lines = [f"{n} {who} yes" for n in range(8) for who in "ABC"] + [f"{n} A no" for n in range(8, 12)]
     found = settled(*lines, "tied A yes", "tied D no", method=method)
-    assert dict(zip(found.item_ids, found.is_tie, strict=True))["tied"]
-
-
-def test_one_coin_weighs_votes_by_accuracy():
-    # votes (0, 0, 1) by annotators right .9, .6 and .8 of the time, three labels, uniform prior:
-    # .9 * .6 * .1 : .05 * .2 * .8 : .05 * .2 * .1 = .054 : .008 : .001
-    ballot = coded(np.zeros(3, int), np.arange(3), np.array([0, 0, 1]))
-    found = given(ballot, np.full(3, 1 / 3), one_coin(np.array([0.9, 0.6, 0.8]), 3))
-    assert found[0] == approx([0.857143, 0.126984, 0.015873], abs=5e-7)
-    # a model's calibrated (.2, .7, .1) beside them is one more factor
-    beside = found[0] * [0.2, 0.7, 0.1]
-    assert beside / beside.sum() == approx([0.654545, 0.339394, 0.006061], abs=5e-7)
+    assert dict(zip(found.item_ids.tolist(), found.is_tie, strict=True))["tied"]
 
 
 def test_dawid_skene_gives_the_published_estimates():
@@ -109,34 +103,10 @@ def test_dawid_skene_raises_the_likelihood_to_the_published_one():
     assert np.log(likelihood.sum(axis=1)).sum() == approx(-192.8909, abs=5e-5)
 
 
-def slow_dawid_skene(ballot, kinds, rounds):
-    """Return posteriors by plain loops, for comparison."""
-    items, people = len(ballot.item_ids), len(ballot.annotator_ids)
-    cast = list(zip(ballot.item, ballot.annotator, ballot.label, strict=True))
-    share = vote_shares(ballot, kinds)
-    for _ in range(rounds):
-        confusion = np.zeros((people, kinds, kinds))
-        for item, annotator, label in cast:
-            confusion[annotator, :, label] += share[item]
-        confusion /= confusion.sum(axis=2, keepdims=True)
-        share = np.tile(share.mean(axis=0), (items, 1))
-        for item, annotator, label in cast:
-            share[item] *= confusion[annotator, :, label]
-        share /= share.sum(axis=1, keepdims=True)
-    return share
-
-
-def test_dawid_skene_equals_plain_loops():
-    ballot, _ = planted()
-    found = posterior(ballot, list("abc"), "dawid-skene", smoothing=0, tolerance=0, most_rounds=15)
-    assert np.abs(found.matrix - slow_dawid_skene(ballot, 3, 15)).max() < 1e-10
-    assert (found.rounds, found.is_converged) == (15, False)
-
-
 def test_dawid_skene_finds_more_of_the_truth_than_a_majority():
     ballot, truth = planted(items=2_000)
     right = {
-        method: (posterior(ballot, list("abc"), method).matrix.argmax(axis=1) == truth).mean() for method in METHODS
+        method: (posterior(ballot, list("abc"), method).matrix.argmax(axis=1) == truth).mean() for method in OF_VOTES
     }
     assert right["dawid-skene"] > right["majority"]
 
@@ -147,7 +117,7 @@ def test_two_labels_do_not_make_an_expert(method):
     lines = [f"{n} {who} {'yn'[n % 2]}" for n in range(40) for who in ("A", "D")]
     lines += [f"{n} C {'yn'[(n + (n % 10 == 0)) % 2]}" for n in range(40)] + ["1 B n", "2 B y"]
     found = settled(*lines, method=method)
-    quality = dict(zip(found.annotator_ids, found.confusion[:, 0, 0], strict=True))
+    quality = dict(zip(found.annotator_ids.tolist(), found.confusion[:, 0, 0], strict=True))
     assert quality["B"] < quality["A"]
     assert 0.7 < quality["B"] < 0.95
     assert np.isfinite(found.matrix).all()
@@ -161,7 +131,7 @@ def test_annotators_carry_their_labels_and_accuracy():
     assert found.accuracy == approx([7 / 9, 8 / 9, 2 / 3])
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OF_VOTES)
 def test_the_order_of_rows_changes_no_bit(method):
     ballot, _ = planted(items=100)
     rows = [f"i{i:03} a{a} l{n}" for i, a, n in zip(ballot.item, ballot.annotator, ballot.label, strict=True)]
@@ -170,20 +140,20 @@ def test_the_order_of_rows_changes_no_bit(method):
     assert one.confusion.tobytes() == other.confusion.tobytes()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OF_VOTES)
 def test_every_row_of_probabilities_sums_to_one(method):
     found = posterior(planted()[0], list("abc"), method)
     assert found.matrix.sum(axis=1) == approx(np.ones(400))
     assert found.confusion.sum(axis=2) == approx(np.ones((8, 3)))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OF_VOTES)
 def test_a_single_label_is_certain(method):
     found = settled("X A yes", "Y B yes", method=method)
     assert (found.matrix.tolist(), found.winner.tolist()) == ([[1.0], [1.0]], [0, 0])
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", OF_VOTES)
 def test_no_votes_give_no_items(method):
     found = posterior(coded(*(np.zeros(0, int),) * 3), ["yes", "no"], method)
     assert found.matrix.shape == (0, 2)
@@ -200,5 +170,75 @@ def test_labels_beyond_those_given_are_refused():
 
 
 def test_an_unknown_method_is_refused_with_the_known_ones():
-    with pytest.raises(RequestError, match="majority, one-coin, dawid-skene"):
-        settled("X A yes", method="glad")
+    with pytest.raises(RequestError, match="majority, weighted-majority, one-coin"):
+        settled("X A yes", method="mean")
+
+
+@pytest.mark.parametrize("method", WITH_OPINIONS)
+def test_a_method_that_needs_a_model_says_so(method):
+    with pytest.raises(RequestError, match="needs probabilities of a model"):
+        settled("X A yes", method=method)
+
+
+def test_names_stay_arrow_strings():
+    found = settled("Y A yes", "X B no")
+    assert str(found.item_ids.type) == str(found.annotator_ids.type) == "string"
+    assert (found.item_ids.to_pylist(), found.annotator_ids.to_pylist()) == (["X", "Y"], ["A", "B"])
+
+
+@pytest.mark.parametrize("method", OF_VOTES)
+def test_a_gold_label_is_certain(method):
+    lines = ["X A yes", "X B yes", "X C no", "Y A yes", "Y C no", "Z A no", "Z C no"]
+    found = settled(*lines, method=method, gold=np.array([0, -1, -1]))  # X is `no`, whatever two of three say
+    assert found.matrix[0].tolist() == [1, 0]
+    assert found.labels[found.winner[0]] == "no"
+
+
+@pytest.mark.parametrize("method", ["one-coin", "dawid-skene", "mace", "glad"])
+def test_gold_tells_who_is_to_be_believed(method):
+    # A and B always say the same and C the contrary; on twenty items of gold C is right
+    lines = [f"{n:02} {who} {'yn'[(n + (who != 'C')) % 2]}" for n in range(30) for who in "ABC"]
+    gold = np.array([n % 2 ^ 1 if n < 20 else -1 for n in range(30)])  # labels are n, y: C says y on even items
+    assert (settled(*lines, method=method).winner == [n % 2 for n in range(30)]).all()
+    assert (settled(*lines, method=method, gold=gold).winner == [n % 2 ^ 1 for n in range(30)]).all()
+
+
+@pytest.mark.parametrize("method", ["one-coin", "dawid-skene", "mace"])
+def test_estimation_goes_on_from_earlier_probabilities(method):
+    ballot, _ = planted()
+    cold = posterior(ballot, list("abc"), method)
+    start = cold.matrix.copy()
+    start[::50] = np.nan  # items that were not there yet
+    warm = posterior(ballot, list("abc"), method, start=start)
+    assert warm.rounds < cold.rounds
+    assert np.abs(warm.matrix - cold.matrix).max() < 1e-4
+
+
+def test_ratings_have_a_mean_a_median_and_a_spread():
+    lines = ["X A 1", "X B 1", "X C 5", "Y A 3", "Z A 1", "Z B 3"]
+    connection = told(*lines)
+    found = posterior(votes(connection), labels_in_use(connection), scores=[1, 3, 5])
+    # X: 1 1 5, mean 7/3, variance (2 * 16/9 + 64/9) / 3 = 32/9; half of Z's probability is at 1
+    assert found.mean == approx([7 / 3, 3, 2])
+    assert found.median.tolist() == [1, 3, 1]
+    assert found.sd == approx([(32 / 9) ** 0.5, 0, 1])
+
+
+def test_labels_that_are_no_numbers_have_no_mean():
+    found = settled("X A yes")
+    assert (found.mean, found.median, found.sd) == (None, None, None)
+
+
+def test_accuracy_has_an_interval():
+    found = settled("X A yes", "Y A yes", "Z A no")
+    # three votes, right without a doubt: Jeffreys' interval, the tails of Beta(3.5, 0.5)
+    assert (found.accuracy[0], found.accuracy_low[0], found.accuracy_high[0]) == (1, *map(approx, JEFFREYS))
+
+
+def test_votes_that_may_be_wrong_widen_the_interval():
+    sure = settled(*(f"{n} {who} {'yn'[n % 2]}" for n in range(20) for who in "AB"))
+    split = settled(*(f"{n} A y" for n in range(20)), *(f"{n} B {'yn'[n % 2]}" for n in range(20)))
+    # A: half the votes are surely right and half right with one half: 15 of 20; a Beta of 15.5 and 5.5 ends at .53 and .90
+    assert split.accuracy[0] == approx(0.75)
+    assert split.accuracy_low[0] < 0.53 < 0.90 < split.accuracy_high[0]
+    assert sure.accuracy_low[0] > 0.88

@@ -11,15 +11,21 @@ from tasks.annotator.prompt import Example, answer_format, instructions, mark, m
 from tasks.annotator.version import guideline_version, version
 
 VALUES = {"yes": "It is.", "no": "It is not."}
-OPPOSITE = ["item_0", next(f"item_{n}" for n in range(1, 99) if [*ordered(VALUES, f"item_{n}")] != [*ordered(VALUES, "item_0")])]  # fmt: skip
+
+
+def labels(values, kind="choice"):
+    return Labels(kind=kind, values=values)
+
+
+def order(item_id, values=VALUES, kind="choice"):
+    return tuple(ordered(labels(values, kind), item_id))
+
+
+OPPOSITE = ["item_0", next(f"item_{n}" for n in range(1, 99) if order(f"item_{n}") != order("item_0"))]
 
 
 def annotator(**changed):
     return LLMAnnotator(**{"name": "a", "kind": "llm", "model": "m", "prompt": "few_shot", "shots": 2} | changed)
-
-
-def labels(values):
-    return Labels(kind="choice", values=values)
 
 
 def test_the_instructions_hold_labels_guidelines_and_the_names_of_the_context():
@@ -30,7 +36,7 @@ def test_the_instructions_hold_labels_guidelines_and_the_names_of_the_context():
 
 
 def test_what_is_the_same_for_every_item_comes_first():
-    one, other = (instructions(annotator(), ordered(VALUES, item), "Mind this.", ()) for item in OPPOSITE)
+    one, other = (instructions(annotator(), ordered(labels(VALUES), item), "Mind this.", ()) for item in OPPOSITE)
     assert one != other
     shared = next(place for place, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
     assert one.index("Mind this.") < shared and "- yes" not in one[:shared]
@@ -91,18 +97,25 @@ THREE = {"yes": "", "no": "", "maybe": ""}
 
 def test_each_label_stands_as_often_in_each_place():
     # 30,000 items: 10,000 expected in each of 3 places. With two degrees of freedom chi-square is under 13.8 in 99.9 %
-    first = Counter(next(iter(ordered(THREE, f"item_{number}"))) for number in range(30_000))
+    first = Counter(order(f"item_{number}", THREE)[0] for number in range(30_000))
     assert sum((first[label] - 10_000) ** 2 / 10_000 for label in THREE) < 13.8
     # labels are turned, so where the first one stands fixes all
-    assert {tuple(ordered(THREE, f"item_{number}")) for number in range(100)} == {
+    assert {order(f"item_{number}", THREE) for number in range(100)} == {
         ("yes", "no", "maybe"), ("no", "maybe", "yes"), ("maybe", "yes", "no")}  # fmt: skip
 
 
 def test_over_as_many_samples_as_labels_each_label_stands_once_in_each_place():
-    orders = [list(ordered(THREE, "item_7", sample)) for sample in range(3)]
+    orders = [list(ordered(labels(THREE), "item_7", sample)) for sample in range(3)]
     assert all(sorted(place) == sorted(THREE) for place in zip(*orders, strict=True))
-    assert list(ordered(THREE, "item_7", 3)) == orders[0]
-    assert ordered(VALUES, "item_7") == VALUES  # the same meanings, in whatever order
+    assert list(ordered(labels(THREE), "item_7", 3)) == orders[0]
+    assert ordered(labels(VALUES), "item_7") == VALUES  # the same meanings, in whatever order
+
+
+def test_a_scale_is_shown_upwards_or_downwards_and_never_cut():
+    steps = {"1": "Bad.", "2": "So so.", "3": "Good."}
+    orders = Counter(order(f"item_{number}", steps, "rating") for number in range(1_000))
+    assert set(orders) == {("1", "2", "3"), ("3", "2", "1")}
+    assert min(orders.values()) > 400  # 500 expected, standard deviation 16
 
 
 LABELS = labels(VALUES)

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -13,10 +14,10 @@ from schemas.curation.settings import Listed, Name, Settings, Share, file_format
 class Labels(Settings):
     """What items are labelled with."""
 
-    kind: Literal["choice"]
-    """choice: exactly one label an item."""
+    kind: Literal["choice", "rating"]
+    """choice: exactly one label an item. rating: exactly one step of a scale."""
     values: dict[str, str]
-    """Each label and the sentence that says what it means; annotators are shown these sentences."""
+    """Each label and the sentence that says what it means, which annotators are shown; a scale's steps upwards."""
     guidelines: Name | None = None
     """File with the guidelines for annotators, relative to the curation."""
 
@@ -39,6 +40,24 @@ class Labels(Settings):
     @classmethod
     def _is_local(cls, path: str | None) -> str | None:
         return path and local_path(path)
+
+    @model_validator(mode="after")
+    def _is_a_scale(self) -> "Labels":
+        if self.scores and any(high <= low for low, high in pairwise(self.scores)):
+            raise ValueError(
+                f"the steps of a rating stand upwards, from the lowest to the highest: {list(self.values)}"
+            )
+        return self
+
+    @property
+    def scores(self) -> list[float] | None:
+        """Return the number of each step of a rating: the one it is written as, else its place; None if no rating."""
+        if self.kind != "rating":
+            return None
+        try:
+            return [float(label) for label in self.values]
+        except ValueError:
+            return [float(place) for place in range(1, len(self.values) + 1)]
 
 
 class Fields(Settings):
@@ -123,8 +142,8 @@ class Clean(Settings):
 class Consensus(Settings):
     """When people's labels settle an item."""
 
-    method: Literal["majority", "one-coin", "dawid-skene"] = "dawid-skene"
-    """How votes become a posterior."""
+    method: Literal["majority", "weighted-majority", "one-coin", "dawid-skene", "mace", "glad", "ordinal"] | None = None
+    """How votes become a posterior; without it, ordinal for a rating and else dawid-skene."""
     min_labels: Annotated[int, Field(ge=1)] = 2
     """People's labels an item needs."""
     min_posterior: Annotated[float, Field(ge=0.5, le=1)] = 0.9

@@ -23,7 +23,7 @@ NOT_YET = {
     ("clean", "contamination"): "contamination checks",
 }
 TAGS = {"llm": LLMAnnotator, "function": FunctionAnnotator, "human": HumanAnnotator}
-KINDS_NOT_YET = ("choices", "rating", "spans", "preference", "text", "model")
+KINDS_NOT_YET = ("choices", "spans", "preference", "text", "model")
 MAX_SHOWN_CHARS = 60
 # pydantic's words are Python's; these are YAML's
 EXPECTED = {

@@ -5,19 +5,33 @@ vectors ("patterns") with how many items have them. Floating point starts after 
 for bit in any order of rows and over any partitions by item.
 """
 
-import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
 
 from schemas.errors import RequestError
-from tasks.agreement.coefficients import coefficients, score
-from tasks.agreement.entropies import entropies_of, mean, spread
-from tasks.agreement.patterns import Patterns, by_slice, pattern_votes, patterns_of, rounded, weights_of
+from tasks.agreement.annotators import Said, against_people, by_annotator
+from tasks.agreement.between import between
+from tasks.agreement.by_label import by_label
+from tasks.agreement.coefficients import coefficients
+from tasks.agreement.distance import RANKED, SETS, score
+from tasks.agreement.entropies import decomposition, entropies_of, means, spread
+from tasks.agreement.pairs import pairs
+from tasks.agreement.patterns import Patterns, by_slice, cross_patterns_of, pattern_votes, patterns_of, weights_of
+from tasks.agreement.share import wilson
 from tasks.sql import keep, relation
+
+__all__ = [
+    "COUNTS", "METRICS", "confusion", "count", "item_entropy", "measure", "measure_kinds", "pairs", "summary", "wilson",
+]  # fmt: skip
 
 METRICS = {"choice": "nominal", "preference": "nominal", "rating": "ordinal", "choices": "masi"}
 COUNTS = ("pattern_count", "pattern_label", "annotator_label", "repeated_count")
-Z_95 = 1.959963984540054
+STEPS = (
+    "label_mark", "item_pattern", "item_part", "pattern_count", "pattern_label",
+    "annotator_pattern", "repeated_vote", "annotator_label", "repeated_count",
+)  # fmt: skip
 
 
 def measure(
@@ -28,12 +42,64 @@ def measure(
 ) -> dict:
     """Return agreement and entropy of the relation `vote`, ready for JSON."""
     count(connection)
-    return summary(connection, kind, labels, metric)
+    figures = summary(connection, kind, labels, metric)
+    if figures["annotators"] == 2:
+        for pair in pairs(connection, list(figures["labels"]), figures["metric"]):
+            figures["agreement"] |= {name: pair[name] for name in pair if name.startswith("cohen_kappa")}
+    return figures
+
+
+def measure_kinds(
+    connection: duckdb.DuckDBPyConnection,
+    people: str,
+    machines: str,
+    kind: str = "choice",
+    labels: list[str] | None = None,
+    metric: str | None = None,
+) -> dict:
+    """Return figures among people, with machines among themselves and against people beside them, ready for JSON.
+
+    `people` and `machines` are queries of votes that do not read `vote`; the counts that are left are those of people.
+    """
+    connection.execute(f"create or replace temp view machine_vote as {machines}")
+    if labels is None:  # what either kind uses, the other could have used
+        used = connection.sql(f"select label from ({people}) union select label from machine_vote").fetchall()
+        labels = _labels({label for (label,) in used}, metric or _metric(kind), None)
+    with _votes(connection, "from machine_vote"):
+        among_machines = measure(connection, kind, labels, metric)
+        if "distribution" in connection.table("vote").columns:
+            among_machines["entropy"]["decomposition"] = decomposition(connection)
+        for table in ("item_pattern", "pattern_label"):
+            connection.execute(f"create or replace temp table machine_{table} as from {table}")
+    with _votes(connection, people):
+        figures = measure(connection, kind, labels, metric)
+    said = [Said(*row) for row in relation(connection, "machine_label").fetchall()]
+    against = _across(connection, labels) | {"by_annotator": against_people(said)}
+    return figures | {"machines": among_machines, "machines_against_people": against}
+
+
+def _across(connection: duckdb.DuckDBPyConnection, labels: list[str]) -> dict:
+    """Return how far machines agree with people, of what was counted of both."""
+    # What a pattern holds is the same whoever gave the labels, so both kinds share one table of them.
+    connection.execute(
+        "create or replace temp table pattern_label as from (from pattern_label union from machine_pattern_label)"
+    )
+    keep(connection, "cross_count")
+    patterns = cross_patterns_of(connection)
+    return between(patterns, pattern_votes(connection, labels), weights_of(patterns), labels)
+
+
+@contextmanager
+def _votes(connection: duckdb.DuckDBPyConnection, query: str) -> Iterator[None]:
+    """Let `vote` be the rows of a query, on this connection alone, for as long as the block runs."""
+    connection.execute(f"create or replace temp view vote as {query}")
+    yield
+    connection.execute("drop view temp.vote")
 
 
 def count(connection: duckdb.DuckDBPyConnection) -> None:
-    """Count `vote` into the four tables `summary` reads; those of partitions by item merge by concatenation."""
-    for table in ("label_mark", "item_pattern", *COUNTS[:2], "repeated_vote", *COUNTS[2:]):
+    """Count `vote` into the tables `COUNTS` names, which `summary` reads; those of partitions by item concatenate."""
+    for table in STEPS:
         keep(connection, table)
 
 
@@ -45,12 +111,12 @@ def summary(
 ) -> dict:
     """Return the figures of what was counted, as `COUNTS` names it, ready for JSON."""
     metric = metric or _metric(kind)
-    said = relation(connection, "annotator").fetchall()
-    entropies = entropies_of(connection, labels if metric != "masi" else None)
-    labels = _labels({row[1] for row in said}, metric, labels)
-    annotators = _by_annotator(said, labels)
+    found = {label for (label,) in relation(connection, "label_set").fetchall()}
+    entropies = entropies_of(connection, None if metric in SETS else labels)
+    labels = _labels(found, metric, labels)
     patterns, votes = patterns_of(connection), pattern_votes(connection, labels)
     weights = weights_of(patterns)
+    annotators = by_annotator((Said(*row) for row in relation(connection, "annotator").fetchall()), labels)
 
     def figures(rows: Patterns) -> dict:
         return _size(rows) | {"agreement": coefficients(rows, votes, weights, labels, metric)}
@@ -60,12 +126,12 @@ def summary(
         "metric": metric,
         "annotators": len(annotators),
         "repeated": sum(annotator["annotations"] - annotator["items"] for annotator in annotators),
-        "labels": {label: sum(annotator["labels"][label] for annotator in annotators) for label in labels},
+        "labels": dict(zip(labels, votes.totals(patterns, len(labels)), strict=True)),
+        "by_label": by_label(patterns, votes, weights, labels, metric),
         "intervals": "groups" if patterns.is_grouped.any() else "items",
         "entropy": spread(patterns, entropies, len(labels)),
         "by_slice": {
-            name: figures(rows) | {"entropy": {"mean_nats": mean(rows, entropies[0])}}
-            for name, rows in by_slice(patterns)
+            name: figures(rows) | {"entropy": means(rows, entropies, len(labels))} for name, rows in by_slice(patterns)
         },
         "by_annotator": annotators,
     }
@@ -93,18 +159,6 @@ def confusion(connection: duckdb.DuckDBPyConnection, labels: list[str] | None = 
     }
 
 
-def wilson(right: int, n: int) -> dict:
-    """Return a share and its 95 % Wilson interval (Wilson 1927); all null where there is nothing to share."""
-    if n == 0:
-        return {"value": None, "low": None, "high": None, "n": 0}
-    share, scale = right / n, 1 + Z_95**2 / n
-    centre = (share + Z_95**2 / (2 * n)) / scale
-    reach = Z_95 / scale * math.sqrt(share * (1 - share) / n + Z_95**2 / (4 * n * n))
-    # At 0 and at 1 the formula touches the end exactly; rounding must not step over it.
-    low, high = (0.0 if right == 0 else centre - reach), (1.0 if right == n else centre + reach)
-    return {"value": rounded(share), "low": rounded(low), "high": rounded(high), "n": n}
-
-
 def _metric(kind: str) -> str:
     if kind not in METRICS:
         raise RequestError(f"agreement is not defined for {kind!r}; kinds: {', '.join(METRICS)}")
@@ -113,8 +167,8 @@ def _metric(kind: str) -> str:
 
 def _labels(found: set[str], metric: str, labels: list[str] | None) -> list[str]:
     """Return the labels in their order: as given, else by value for ratings, else by name."""
-    if labels is None or metric == "masi":
-        return sorted(found, key=score) if metric in ("ordinal", "interval", "ratio") else sorted(found)
+    if labels is None or metric in SETS:
+        return sorted(found, key=score) if metric in RANKED else sorted(found)
     if strangers := len(found - set(labels)):
         raise RequestError(f"{strangers} of the labels in use are not among the {len(labels)} given")
     return list(labels)
@@ -122,22 +176,3 @@ def _labels(found: set[str], metric: str, labels: list[str] | None) -> list[str]
 
 def _size(patterns: Patterns) -> dict:
     return {"items": int(patterns.items.sum()), "annotations": int((patterns.items * patterns.ratings).sum())}
-
-
-def _by_annotator(said: list[tuple], labels: list[str]) -> list[dict]:
-    """Return one entry per annotator, in the order of their names."""
-    rows: dict[str, list[tuple]] = {}
-    for row in said:
-        rows.setdefault(row[0], []).append(row)
-    return [_annotator(name, own, labels) for name, own in rows.items()]
-
-
-def _annotator(name: str, rows: list[tuple], labels: list[str]) -> dict:
-    annotations, pairs, agreeing = (sum(row[column] for row in rows) for column in (2, 3, 4))
-    return {
-        "annotator_id": name,
-        "annotations": annotations,
-        "items": annotations - rows[0][5],
-        "agreement_with_others": rounded(agreeing / pairs) if pairs else None,
-        "labels": dict.fromkeys(labels, 0) | {row[1]: row[2] for row in rows},
-    }

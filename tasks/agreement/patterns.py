@@ -32,6 +32,10 @@ class Patterns(NamedTuple):
     """Items in one draw of the unit."""
     expected: np.ndarray
     """Draws of the unit in the sample itself, and on average in a replicate."""
+    machine_numbers: np.ndarray
+    """Number of the pattern of machines' labels; -1 where only one kind of annotator is looked at."""
+    machine_ratings: np.ndarray
+    """Machines' labels per item; 0 where only one kind of annotator is looked at."""
 
     def where(self, rows: np.ndarray) -> "Patterns":
         """Return the chosen rows."""
@@ -48,12 +52,10 @@ class PatternVotes(NamedTuple):
     votes: np.ndarray
     """How often the label occurs."""
 
-    def table(self, first: int, last: int) -> np.ndarray:
-        """Return patterns × labels from `first` up to `last`, as counts."""
-        counts = np.zeros((self.numbers.max(initial=-1) + 1, last - first))
-        chosen = (self.codes >= first) & (self.codes < last)
-        counts[self.numbers[chosen], self.codes[chosen] - first] = self.votes[chosen]
-        return counts
+    def totals(self, patterns: Patterns, labels: int) -> list[int]:
+        """Return how often each label occurs in the items of the patterns."""
+        items = np.bincount(patterns.numbers, patterns.items, minlength=self.numbers.max(initial=-1) + 1)
+        return np.bincount(self.codes, self.votes * items[self.numbers], minlength=labels).astype(int).tolist()
 
 
 class Weights(NamedTuple):
@@ -65,30 +67,19 @@ class Weights(NamedTuple):
     """Units × (the sample itself, then its replicates)."""
 
 
-class Draw(NamedTuple):
-    """The items that have one number of labels, with the weights they are drawn with."""
-
-    ratings: int
-    """Labels per item."""
-    numbers: np.ndarray
-    """Pattern of every row; the rows of a unit stand together."""
-    items: np.ndarray
-    """Items of the row in one draw of its unit."""
-    starts: np.ndarray
-    """First row of every unit."""
-    weights: np.ndarray
-    """Units × (the sample itself, then its replicates)."""
-
-    def total(self, figures: np.ndarray) -> np.ndarray:
-        """Return the totals of `figures` (rows × figures, integers) in the sample and each replicate."""
-        # Integers below 2^53 add exactly, so neither threads nor order can change a bit.
-        per_unit = np.add.reduceat(figures * self.items[:, None], self.starts, axis=0)
-        return per_unit.T @ self.weights.astype(float)
-
-
 def patterns_of(connection: duckdb.DuckDBPyConnection) -> Patterns:
     """Return the merged patterns, and what the bootstrap draws of them."""
     rows = relation(connection, "pattern").fetchnumpy()
+    return _patterns(rows, np.full(len(rows["items"]), -1), np.zeros(len(rows["items"]), dtype=int))
+
+
+def cross_patterns_of(connection: duckdb.DuckDBPyConnection) -> Patterns:
+    """Return the merged patterns of items that people and machines have labelled."""
+    rows = relation(connection, "cross_pattern").fetchnumpy()
+    return _patterns(rows, rows["machine_number"], rows["machine_labels"])
+
+
+def _patterns(rows: dict[str, np.ndarray], machine_numbers: np.ndarray, machine_ratings: np.ndarray) -> Patterns:
     items, is_grouped = rows["items"].astype(np.int64), rows["is_grouped"].astype(bool)
     slices = np.where(np.ma.getmaskarray(rows["slice"]), None, np.ma.getdata(rows["slice"]))
     units, is_single = rows["unit"].astype(np.uint64), is_grouped | (items == 1)
@@ -97,7 +88,9 @@ def patterns_of(connection: duckdb.DuckDBPyConnection) -> Patterns:
         units = np.where(is_single, units % np.uint64(BUNDLES), units)
     # Items of one pattern are interchangeable: their n weights of mean 1 are one weight of mean n.
     drawn, expected = np.where(is_grouped, items, 1), np.where(is_grouped, 1, items)
-    return Patterns(slices, units, is_grouped, rows["number"], rows["labels"], items, drawn, expected)
+    return Patterns(
+        slices, units, is_grouped, rows["number"], rows["labels"], items, drawn, expected, machine_numbers, machine_ratings
+    )  # fmt: skip
 
 
 def by_slice(patterns: Patterns) -> list[tuple[str, Patterns]]:
@@ -122,18 +115,6 @@ def weights_of(patterns: Patterns) -> Weights:
         stream = np.random.Generator(np.random.Philox(key=[int(unit), SEED]))
         row[1:] = stream.poisson(row[0], REPLICATES)
     return Weights(units, draws)
-
-
-def draws_of(patterns: Patterns, weights: Weights, replicates: int = REPLICATES) -> list[Draw]:
-    """Return the patterns by number of labels, in increasing order."""
-    draws = []
-    for ratings in np.unique(patterns.ratings):
-        rows = patterns.where(patterns.ratings == ratings)
-        rows = rows.where(np.argsort(rows.units, kind="stable"))
-        units, starts = np.unique(rows.units, return_index=True)
-        drawn = weights.draws[np.searchsorted(weights.units, units), : 1 + replicates]
-        draws.append(Draw(int(ratings), rows.numbers, rows.drawn, starts, drawn))
-    return draws
 
 
 def rounded(figure: float) -> float:

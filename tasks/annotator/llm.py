@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from openai import OpenAIError
 
-from schemas.curation import LLMAnnotator
+from schemas.curation import Labels, LLMAnnotator
 from schemas.errors import AssayError, RequestError
 from tasks.annotator import chat, profile, prompt
 from tasks.annotator.by_batch import ByBatch
@@ -98,7 +98,7 @@ class Asking:
     ids: Ids
     run_id: str
     annotator: LLMAnnotator
-    labels: dict[str, str]
+    labels: Labels
     guidelines: str
     _systems: dict[tuple[str | None, ...], str] = field(default_factory=dict)
 
@@ -168,7 +168,7 @@ class _Chunk:
         self, asking: Asking, model: Model, caller: Caller, items: list[prompt.Example], shots: Mapping
     ) -> None:
         self._asking, self._model, self._caller = asking, model, caller
-        self._labels, self._cached, self._pending = list(asking.labels), 0, 0
+        self._labels, self._cached, self._pending = list(asking.labels.values), 0, 0
         self._from_batches: list[dict[str, Any]] = []
         self._requests = {item.item_id: self._named(asking.bodies(item, shots.get(item.item_id, ()))) for item in items}
         self._remembered: dict[str, dict[str, Any]] = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from schemas.curation import LLMAnnotator
+from schemas.curation import Labels, LLMAnnotator
 
 _FOLDER = Path(__file__).parent / "prompts"
 VERSIONS = {"zero_shot": "zero_shot.v2", "few_shot": "few_shot.v2"}
@@ -31,15 +31,17 @@ def template(prompt: str) -> str:
     return (_FOLDER / f"{VERSIONS[prompt]}.md").read_text(encoding="utf-8")
 
 
-def ordered(labels: dict[str, str], item_id: str, sample: int = 0) -> dict[str, str]:
+def ordered(labels: Labels, item_id: str, sample: int = 0) -> dict[str, str]:
     """Return the labels, turned round by a number that the item and the sample decide.
 
     Over the items each label stands equally often in each place, so a model's liking for a place cancels; turning
-    keeps the instructions to as many texts as there are labels, which an endpoint can remember.
+    keeps the instructions to as many texts as there are labels, which an endpoint can remember. A scale is shown
+    upwards or downwards, never cut.
     """
-    names = list(labels)
-    first = (int.from_bytes(sha256(item_id.encode()).digest()) + sample) % len(names)
-    return {name: labels[name] for name in names[first:] + names[:first]}
+    names, turn = list(labels.values), int.from_bytes(sha256(item_id.encode()).digest()) + sample
+    first = turn % len(names)
+    names = names[:: -1 if turn % 2 else 1] if labels.kind == "rating" else names[first:] + names[:first]
+    return {name: labels.values[name] for name in names}
 
 
 def instructions(annotator: LLMAnnotator, labels: dict[str, str], guidelines: str, context: tuple[str, ...]) -> str:

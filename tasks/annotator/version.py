@@ -42,4 +42,6 @@ def version(annotator: LLMAnnotator, labels: Labels, guideline_text: str, pool: 
         "shots": [annotator.select, annotator.shots, planted.VERSION] if pool else None,
         "pool": pool,
     }
+    if labels.kind != "choice":
+        parts["kind"] = labels.kind
     return sha256(canonical(parts).encode()).hexdigest()[:16]

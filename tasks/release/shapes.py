@@ -22,7 +22,7 @@ def messages(curation: Curation, guidelines: str, rows: list[dict]) -> Iterator[
     """
     context = tuple(sorted({key for source in curation.sources for key in source.fields.context}))
     for row in rows:
-        labels = prompt.ordered(curation.labels.values, row["item_id"])
+        labels = prompt.ordered(curation.labels, row["item_id"])
         system = prompt.instructions(ZERO_SHOT, labels, guidelines, context)
         shown = prompt.Example(row["item_id"], row["text"], row["context"], row["label"])
         chat = [*prompt.messages(system, [], shown), {"role": "assistant", "content": prompt.answer(row["label"])}]

@@ -56,7 +56,18 @@ NAMES = {
     "fleiss_kappa": "Fleiss’ κ",
     "gwet_ac1": "Gwet’s AC1",
 }
-"""The coefficients of agreement, in the order they are shown."""
+"""The coefficients of agreement that are shown everywhere, in their order."""
+TITLES = NAMES | {
+    "brennan_prediger": "Brennan–Prediger",
+    "cohen_kappa": "Cohen’s κ",
+    "percent_linear": "Percent, linear",
+    "percent_quadratic": "Percent, quadratic",
+    "gwet_ac2_linear": "Gwet’s AC2, linear",
+    "gwet_ac2_quadratic": "AC2, quadratic",
+    "cohen_kappa_linear": "Cohen’s κ, linear",
+    "cohen_kappa_quadratic": "κ, quadratic",
+}
+"""All of them; a linear or quadratic one counts a pair of ratings by how near they are."""
 
 FLOW_WIDTH = 1040
 _LAST_LABEL = 178  # room for the text beside the last column
@@ -350,7 +361,7 @@ def _measure_rows(estimates: Mapping[str, Mapping[str, Any]], note: str) -> list
 
 def _measure_row(name: str, estimate: Mapping[str, Any], y: int, along: Axis) -> list[Markup]:
     return [
-        _line(NAMES.get(name, name), y + 20),
+        _line(TITLES.get(name, name), y + 20),
         _inset(interval(estimate, along), y, 30),
         _line(estimate_text(estimate), y + 20, x=_LEFT + 150 + _PLOT + 24),
     ]

@@ -19,8 +19,12 @@ select
     annotator_label.annotator_id,
     annotator_label.label,
     sum(annotations)::bigint as annotations,
+    sum(answered)::bigint as answered,
     sum(pairs)::bigint as pairs,
     sum(agreeing)::bigint as agreeing,
+    sum(pairs_squared)::bigint as pairs_squared,
+    sum(pairs_agreeing)::bigint as pairs_agreeing,
+    sum(agreeing_squared)::bigint as agreeing_squared,
     coalesce(any_value(repeats), 0)::bigint as repeats
 
 from annotator_label

@@ -1,66 +1,69 @@
 -- annotator_label: what each annotator says, and how others answer.
 -- grain:  one row per annotator and label
--- reads:  vote, item_pattern, pattern_label, repeated_vote
+-- reads:  annotator_pattern, pattern_label, repeated_vote
 --
--- pairs counts the labels of co-annotators beside each of the annotator's
--- own, agreeing those that are the same. A second label by the same annotator
--- on the same item is no co-annotator's, and is taken out of both.
+-- Beside each of the annotator's own labels, pairs counts the labels that
+-- co-annotators gave the item, and agreeing those that are the same; their
+-- squares and products carry the interval. A second label by the same
+-- annotator on the same item is no co-annotator's, and is taken out of all.
 with
 
-pattern_use as (
+contribution as (
 
     select
-        vote.annotator_id,
-        vote.label,
-        item_pattern.pattern,
-        count(*)::bigint as annotations
+        annotator_pattern.annotator_id,
+        annotator_pattern.label,
+        annotator_pattern.votes as annotations,
+        annotator_pattern.votes as times,
+        pattern_label.labels - 1 as pairs,
+        pattern_label.votes - 1 as agreeing
 
-    from vote
-
-    join item_pattern using (item_id)
-
-    group by vote.annotator_id, vote.label, item_pattern.pattern
-
-),
-
-answered as (
-
-    select
-        pattern_use.annotator_id,
-        pattern_use.label,
-        sum(annotations)::bigint as annotations,
-        sum(annotations * (labels - 1))::bigint as pairs,
-        sum(annotations * (votes - 1))::bigint as agreeing
-
-    from pattern_use
+    from annotator_pattern
 
     join pattern_label using (pattern, label)
 
-    group by pattern_use.annotator_id, pattern_use.label
-
-),
-
-own as (
+    -- less what that counts where an annotator is a co-annotator of themselves
+    union all
 
     select
-        annotator_id,
-        label,
-        sum(label_votes * (votes - 1))::bigint as pairs,
-        sum(label_votes * (label_votes - 1))::bigint as agreeing
+        repeated_vote.annotator_id,
+        repeated_vote.label,
+        0,
+        -repeated_vote.label_votes,
+        pattern_label.labels - 1,
+        pattern_label.votes - 1
 
     from repeated_vote
 
-    group by annotator_id, label
+    join pattern_label using (pattern, label)
+
+    union all
+
+    select
+        repeated_vote.annotator_id,
+        repeated_vote.label,
+        0,
+        repeated_vote.label_votes,
+        pattern_label.labels - repeated_vote.votes,
+        pattern_label.votes - repeated_vote.label_votes
+
+    from repeated_vote
+
+    join pattern_label using (pattern, label)
 
 )
 
 select
-    answered.annotator_id,
-    answered.label,
-    answered.annotations,
-    answered.pairs - coalesce(own.pairs, 0) as pairs,
-    answered.agreeing - coalesce(own.agreeing, 0) as agreeing
+    annotator_id,
+    label,
+    sum(annotations)::bigint as annotations,
+    coalesce(sum(times) filter (pairs > 0), 0)::bigint as answered,
+    sum(times * pairs)::bigint as pairs,
+    sum(times * agreeing)::bigint as agreeing,
+    sum(times * pairs * pairs)::bigint as pairs_squared,
+    sum(times * pairs * agreeing)::bigint as pairs_agreeing,
+    sum(times * agreeing * agreeing)::bigint as agreeing_squared
 
-from answered
+from contribution
 
-left join own using (annotator_id, label)
+group by annotator_id, label

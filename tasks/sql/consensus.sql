@@ -25,12 +25,17 @@ counted as (
         posterior.posterior,
         posterior.label,
         posterior.posterior_share,
+        posterior.posterior_entropy_nats,
+        posterior.posterior_mean,
+        posterior.posterior_median,
+        posterior.posterior_sd,
         coalesce(person.people, 0)::bigint as people,
         coalesce(suggestion.models, 0)::bigint as models,
         coalesce(item_entropy.is_tie, false) as is_tie,
         item_entropy.entropy_nats,
         suggestion.label as suggestion,
-        suggestion.entropy_nats as suggestion_entropy_nats
+        suggestion.entropy_nats as suggestion_entropy_nats,
+        suggestion.disagreement_nats as suggestion_disagreement_nats
 
     from known_item
 
@@ -65,12 +70,17 @@ select
     case when reason is null then label end as label,
     posterior,
     posterior_share,
+    posterior_entropy_nats,
+    posterior_mean,
+    posterior_median,
+    posterior_sd,
     people,
     models,
     is_tie,
     entropy_nats,
     suggestion,
     suggestion_entropy_nats,
+    suggestion_disagreement_nats,
     reason
 
 from judged

@@ -1,15 +1,13 @@
--- given_vote: votes as a file gives them, without those that say nothing.
+-- given_vote: rows of a file that say something, each a vote.
 -- grain:  one row per row of the file that has item, annotator and label
 -- reads:  row
-select
-    item_id,
-    annotator_id,
-    label,
-    slice
+--
+-- Text from '!' on begins with no space: to trim it would only cost time.
+select *
 
 from row
 
 where
-    trim(item_id) <> ''
-    and trim(annotator_id) <> ''
-    and trim(label) <> ''
+    (item_id >= '!' or trim(item_id, e' \t\r\n') <> '')
+    and (annotator_id >= '!' or trim(annotator_id, e' \t\r\n') <> '')
+    and (label >= '!' or trim(label, e' \t\r\n') <> '')

@@ -4,34 +4,16 @@
 --
 -- The sum of the labels' marks is the same for the same counts in any order,
 -- so items are counted once, whatever the number of labels, and only the few
--- distinct patterns are looked at again.
-with
-
-complete as (
-
-    select *
-
-    from vote
-
-    -- slice and group_id are optional: absent columns are null
-    union all by name
-
-    select
-        null::varchar as slice,
-        null::varchar as group_id
-
-    where false
-
-)
-
+-- distinct patterns are looked at again. may_repeat is false where no
+-- annotator can have labelled the item twice: each fell into a place of 64 of
+-- their own.
 select
     item_id,
-    min(slice) as slice,
-    min(group_id) as group_id,
     count(*)::int as labels,
-    sum(mark)::hugeint as pattern
+    sum(mark)::hugeint as pattern,
+    bit_count(bit_or(1::ubigint << (hash(annotator_id) % 64))) < count(annotator_id) as may_repeat
 
-from complete
+from vote
 
 join label_mark using (label)
 

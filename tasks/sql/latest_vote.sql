@@ -1,65 +1,46 @@
 -- latest_vote: each annotator's last word on each item.
 -- grain:  one row per item and annotator
--- reads:  row
+-- reads:  given_vote, repeated_pair
 --
--- Times are compared as instants where all are, else as numbers where all
--- are, else as text; a missing time is the earliest. Of two labels of one
--- time the later in the alphabet counts, so the order of rows never matters.
+-- A missing time is the earliest. Of two labels of one time the later in the
+-- alphabet counts, so the order of rows never matters. Only the few that are
+-- repeated are compared.
 with
 
-complete as (
+repeated as (
+
+    select
+        max({
+            'moment': coalesce(moment, '-infinity'::double),
+            'word': word,
+            'label': label,
+            'vote': given_vote
+        }) as last
+
+    from given_vote
+
+    where hash(item_id, annotator_id) in (select pair from repeated_pair)
+
+    group by item_id, annotator_id
+
+),
+
+latest as (
 
     select *
 
-    from row
+    from given_vote
 
-    where
-        trim(item_id) <> ''
-        and trim(annotator_id) <> ''
-        and trim(label) <> ''
+    where hash(item_id, annotator_id) not in (select pair from repeated_pair)
 
-),
+    union all by name
 
-clock as (
+    select unnest(last.vote)
 
-    select
-        count(time) = count(try_cast(time as timestamptz)) as has_instants,
-        count(time) = count(try_cast(time as double)) as has_numbers
-
-    from complete
-
-),
-
-timed as (
-
-    select
-        complete.*,
-        case
-            when has_numbers
-            then try_cast(time as double)
-            when has_instants
-            then epoch(try_cast(time as timestamptz))
-        end as instant
-
-    from complete
-
-    cross join clock
+    from repeated
 
 )
 
-select
-    item_id,
-    annotator_id,
-    max_by(
-        label,
-        {
-            'instant': coalesce(instant, '-infinity'::double),
-            'time': coalesce(time, ''),
-            'label': label
-        }
-    ) as label,
-    min(slice) as slice
+select * exclude (moment, word)
 
-from timed
-
-group by item_id, annotator_id
+from latest

@@ -1,6 +1,6 @@
 -- pattern_count: how many items have each pattern of label counts.
 -- grain:  one row per slice, unit and pattern
--- reads:  item_pattern
+-- reads:  item_pattern, item_part
 --
 -- The unit is what the bootstrap draws together: a group of items, or the
 -- ungrouped items of one slice and pattern. It is a digest, so that it is the
@@ -17,6 +17,8 @@ member_count as (
         count(*)::bigint as items
 
     from item_pattern
+
+    left join item_part using (item_id)
 
     group by slice, group_id, pattern, labels
 

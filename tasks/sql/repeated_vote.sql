@@ -1,32 +1,26 @@
 -- repeated_vote: labels of annotators who gave one item several.
 -- grain:  one row per item, annotator and label
--- reads:  vote
+-- reads:  annotator_pattern
 with
 
-repeated as (
+counted as (
 
     select
         item_id,
         annotator_id,
-        count(*)::bigint as votes
+        label,
+        pattern,
+        votes as label_votes,
+        (sum(votes) over (partition by item_id, annotator_id))::bigint as votes
 
-    from vote
+    from annotator_pattern
 
-    group by item_id, annotator_id
-
-    having count(*) > 1
+    where item_id is not null
 
 )
 
-select
-    vote.item_id,
-    vote.annotator_id,
-    vote.label,
-    any_value(repeated.votes)::bigint as votes,
-    count(*)::bigint as label_votes
+select *
 
-from vote
+from counted
 
-join repeated using (item_id, annotator_id)
-
-group by vote.item_id, vote.annotator_id, vote.label
+where votes > 1

@@ -1,7 +1,8 @@
 -- suggestion: the label the models lean to, and how unsure they are.
 -- grain:  one row per item that a model has labelled
 -- reads:  model_vote
--- The mean distribution of the models, and its entropy in nats. A model's label without a distribution counts as certain;
+-- The mean distribution of the models, its entropy in nats, and what of that lies between the models: it less the mean of
+-- their own entropies, which is their Jensen-Shannon divergence (Lin 1991). A model's label without a distribution counts as certain;
 -- a labelling function is never unsure, so it has no say here.
 with
 
@@ -24,7 +25,11 @@ model as (
 
     select
         item_id,
-        count(distinct annotator_id) as models
+        count(distinct annotator_id) as models,
+        sum(
+            case when probability > 0 then -probability * ln(probability) else 0 end
+            order by annotator_id, label
+        ) / count(distinct annotator_id) as own_entropy_nats
 
     from share
 
@@ -38,7 +43,8 @@ mean as (
         share.item_id,
         share.label,
         round(sum(share.probability order by share.annotator_id) / any_value(model.models), 12) as probability,
-        any_value(model.models) as models
+        any_value(model.models) as models,
+        any_value(model.own_entropy_nats) as own_entropy_nats
 
     from share
 
@@ -57,7 +63,11 @@ select
     round(sum(
         case when probability > 0 then -probability * ln(probability) else 0 end
         order by label
-    ), 12) as entropy_nats
+    ), 12) as entropy_nats,
+    round(greatest(sum(
+        case when probability > 0 then -probability * ln(probability) else 0 end
+        order by label
+    ) - any_value(own_entropy_nats), 0), 12) as disagreement_nats
 
 from mean
 

@@ -1,42 +1,20 @@
--- vote_code: votes as numbers, ready for arrays.
+-- vote_code: each vote as one number.
 -- grain:  one row per vote
--- reads:  vote, label_code
+-- reads:  vote, item_code, annotator_code, label_code
 --
--- Items and annotators are numbered from 0 in the order of their names;
--- sorted, so that no result depends on the order of the rows.
-with
-
-item as (
-
-    select
-        item_id,
-        (row_number() over (order by item_id) - 1)::int as item
-
-    from (select distinct item_id from vote)
-
-),
-
-annotator as (
-
-    select
-        annotator_id,
-        (row_number() over (order by annotator_id) - 1)::int as annotator
-
-    from (select distinct annotator_id from vote)
-
-)
-
+-- The item is in the upper 32 bits, the annotator and the label below, so
+-- that sorting the numbers sorts the votes; NumPy sorts them faster.
 select
-    item.item,
-    annotator.annotator,
-    label_code.code as label
+    (item_code.code::bigint << 32)
+    + annotator_code.code::bigint * labels.n
+    + label_code.code as code
 
 from vote
 
-join item using (item_id)
+join item_code using (item_id)
 
-join annotator using (annotator_id)
+join annotator_code using (annotator_id)
 
 join label_code using (label)
 
-order by item.item, annotator.annotator, label_code.code
+cross join (select count(*) as n from label_code) as labels
