@@ -13,6 +13,7 @@ from tasks.agreement import confusion, item_entropy, measure_kinds
 from tasks.draft import see, write_figures, write_rows
 from tasks.known import known
 from tasks.posterior import Posterior, posterior, votes
+from tasks.scorecard import scorecards
 from tasks.sql import keep, query, relation
 from tasks.stage import stage
 
@@ -46,12 +47,11 @@ def settled_for_training(run: Run) -> dict[str, str]:
 
 @stage
 def measure_agreement(run: Run, versions: dict[str, str]) -> dict[str, Any]:
-    """Return agreement and entropy of people and of models, and each model's confusion with what people settled."""
-    connection, labels = known(run, versions), list(run.curation.labels.values)
+    """Return agreement and entropy of people and of models, scorecards of people, confusion of models with people."""
+    connection, labels, kind = known(run, versions), list(run.curation.labels.values), run.curation.labels.kind
+    figures = {"scorecards": scorecards(connection, labels, kind)}
     connection.execute("alter view vote rename to person_vote")
-    figures = {
-        "people": measure_kinds(connection, "from person_vote", query("machine_vote"), run.curation.labels.kind, labels)
-    }
+    figures["people"] = measure_kinds(connection, "from person_vote", query("machine_vote"), kind, labels)
     see(run, connection, "consensus")
     connection.execute("create view reference as select item_id, label from consensus where status = 'human'")
     figures["confusion"] = {name: _confusion(connection, name, labels) for name in sorted(versions)}

@@ -733,3 +733,25 @@ def test_an_unknown_price_is_not_free():
 def test_a_reason_that_kept_nothing_out_is_not_named():
     evidence = {**EVIDENCE, "excluded": {"bridges_splits": 0}}
     assert "kept out" not in text_of(report(evidence)).lower() + card(evidence).lower()
+
+
+def test_a_persons_accuracy_and_what_is_odd_about_their_labels_are_told():
+    evidence = copy.deepcopy(EVIDENCE)
+    guesser, copier = person("w1", 100, 0.5), person("w2", 100, 0.9)
+    guesser |= {"accuracy": estimate(0.51, 0.42, 0.6), "is_spammer": True, "is_drifting": False, "copier_of": None}
+    copier |= {"accuracy": estimate(None, None, None), "is_spammer": None, "is_drifting": True, "copier_of": "w1"}
+    evidence["annotations"]["by_annotator"] = [guesser, copier]
+    page = report(evidence)
+    assert "0.510" in page and "0.420–0.600" in page
+    assert page.count("guesses") == page.count("changes over time") == page.count("shares mistakes with") == 1
+
+
+def test_labels_one_by_one_and_models_beside_people_are_shown_where_there_are_figures():
+    evidence = copy.deepcopy(EVIDENCE)
+    assert "Label by label" not in report(evidence) and "And the models" not in report(evidence)
+    evidence["label_agreement"] = {
+        "positive": {"specific_agreement": estimate(0.777, 0.7, 0.8), "krippendorff_alpha": estimate(0.6, 0.5, 0.7)}
+    }
+    evidence["machines_against_people"] = {"percent": estimate(0.666, 0.6, 0.7), "kappa": estimate(0.444, 0.4, 0.5)}
+    page = report(evidence)
+    assert all(figure in page for figure in ("Label by label", "0.777", "And the models", "0.666", "0.444"))

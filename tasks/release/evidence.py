@@ -65,7 +65,8 @@ def _documents(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def _annotations(run: Run, connection: duckdb.DuckDBPyConnection, versions: dict, agreement: dict) -> dict[str, Any]:
-    people = [row | {"annotator_kind": "human"} for row in agreement["people"]["by_annotator"]]
+    cards = {card["annotator_id"]: card for card in agreement["scorecards"]}
+    people = [_person(row, cards[row["annotator_id"]]) for row in agreement["people"]["by_annotator"]]
     costs = {row["annotator_id"]: row for row in _rows(connection, "annotator_cost")}
     labels = _nested(connection, "model_vote", "annotator_id", "label")
     models = [
@@ -94,6 +95,12 @@ def _annotations(run: Run, connection: duckdb.DuckDBPyConnection, versions: dict
         if (asked := row["labelled"] + row["abstained"] + row["failed"])
     ]
     return _row(connection, "annotation_count") | {"by_annotator": people + models + functions}
+
+
+def _person(row: dict[str, Any], card: dict[str, Any]) -> dict[str, Any]:
+    accuracy = {end: card[f"accuracy{name}"] for end, name in (("value", ""), ("low", "_low"), ("high", "_high"))}
+    told = {name: card[name] for name in ("is_spammer", "is_drifting", "copier_of", "median_seconds")}
+    return row | {"annotator_kind": "human", "accuracy": accuracy} | told
 
 
 def _functions(

@@ -11,6 +11,7 @@ ranked as (
         document_id,
         annotator_id,
         label,
+        event_at,
         row_number() over (
             partition by document_id, annotator_id
             order by event_at desc nulls last, recorded_at desc, annotation_id desc
@@ -30,6 +31,7 @@ select
     document.document_id,
     ranked.annotator_id,
     ranked.label,
+    epoch(ranked.event_at) as labelled_at,
     known_item.slice,
     known_item.group_id
 
