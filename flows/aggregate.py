@@ -13,10 +13,20 @@ from schemas.errors import RequestError
 from tasks.agreement import METRICS as KINDS
 from tasks.agreement import score
 from tasks.consensus_table import ANNOTATOR, DIGITS, annotator_rows, write_consensus
-from tasks.label_table import USUAL, Columns, kinds, known_labels, opened, read, reading
+from tasks.label_table import (
+    USUAL,
+    Columns,
+    has_worded_times,
+    kinds,
+    known_labels,
+    machine_votes,
+    opened,
+    read,
+    reading,
+)
 from tasks.label_table.earlier import earlier, gold
 from tasks.posterior import METHODS, Posterior, labels_in_use, posterior, votes
-from tasks.table_file import relation_of, write, written_format
+from tasks.table_file import apart, relation_of, write, written_format
 
 USUAL_METHODS = {"rating": "ordinal"}
 WITH_MACHINES = ("crowdlab", "log-pool")
@@ -40,7 +50,9 @@ def aggregate(
     Write one row per annotator to `annotators_out`, and people's labels that machines contradict to `errors_out`.
     """
     method = method or ("majority" if columns.count else USUAL_METHODS.get(kind, "dawid-skene"))
-    _possible(columns, kind, method, (out, annotators_out, errors_out))  # refuse before the work, not after
+    _possible(
+        path, columns, kind, method, start, (out, annotators_out, errors_out)
+    )  # refuse before the work, not after
     with opened(memory_limit) as connection, reading(path):
         counts = read(connection, path, columns, kind, labels)
         if (method in WITH_MACHINES or errors_out is not None) and "machines" not in kinds(connection):
@@ -53,10 +65,19 @@ def aggregate(
             write(connection, relation_of(connection, annotator_rows(found), ANNOTATOR), annotators_out)
         if errors_out is not None:
             write(connection, relation_of(connection, _errors(connection, method, order), ERROR), errors_out)
-    return counts | _summary(found, method, kind, columns)
+        summary = _summary(found, method, kind, columns) | {"machines": machine_votes(connection)}
+        summary["has_worded_times"] = has_worded_times(connection)
+    return counts | summary
 
 
-def _possible(columns: Columns, kind: str, method: str, outs: tuple[str | Path | None, ...]) -> None:
+def _possible(
+    path: str | Path,
+    columns: Columns,
+    kind: str,
+    method: str,
+    start: str | Path | None,
+    outs: tuple[str | Path | None, ...],
+) -> None:
     """Raise RequestError for what no table can be asked."""
     if kind not in KINDS:
         raise RequestError(f"no kind {kind!r}; kinds: {', '.join(KINDS)}")
@@ -68,6 +89,9 @@ def _possible(columns: Columns, kind: str, method: str, outs: tuple[str | Path |
         raise RequestError(
             "a table of counts does not say who gave a label: --method majority, without --annotators and --errors"
         )
+    apart(path, *outs)
+    if start is not None:
+        apart(start, *outs)
     for out in filter(None, outs):
         written_format(out)
 
@@ -141,11 +165,23 @@ def _summary(found: Posterior, method: str, kind: str, columns: Columns) -> dict
     }
 
 
+def _votes(result: dict[str, Any]) -> str:
+    """Return whose labels were counted, in words."""
+    annotations, annotators, machines = result["annotations"], result["annotators"], result["machines"]
+    if annotators is None:
+        return f"{annotations:,} labels"
+    if not machines["annotators"]:
+        return f"{annotations:,} labels of {annotators:,} annotators"
+    if result["method"] not in WITH_MACHINES:  # which count people's alone
+        annotations, annotators = annotations - machines["annotations"], annotators - machines["annotators"]
+    people = f"{annotations:,} labels of {annotators:,} people"
+    return f"{people} and {machines['annotations']:,} of {machines['annotators']:,} machines"
+
+
 def story(result: dict[str, Any]) -> str:
     """Return what became of the labels as a person reads it on a terminal."""
-    who = "" if result["annotators"] is None else f" of {result['annotators']:,} annotators"
     lines = [
-        f"{result['items']:,} items settled by {result['method']} from {result['annotations']:,} labels{who}",
+        f"{result['items']:,} items settled by {result['method']} from {_votes(result)}",
         *asides(result),
         f"  {result['ties']:,} items have two labels with most votes; {result['unlabelled']:,} items get no label",
     ]

@@ -7,8 +7,8 @@ from typing import Any
 from schemas.errors import RequestError
 from tasks import agreement
 from tasks.figure_table import pair_table, scorecard_table
-from tasks.label_table import MACHINES, PEOPLE, USUAL, Columns, kinds, opened, read, reading
-from tasks.table_file import write, written_format
+from tasks.label_table import MACHINES, PEOPLE, USUAL, Columns, has_worded_times, kinds, opened, read, reading
+from tasks.table_file import apart, write, written_format
 
 NAMES = {
     "percent": "percent agreement",
@@ -47,7 +47,7 @@ def measure(
 
     Write one row per item to `items_out`, one per annotator to `annotators_out`, one per pair of them to `pairs_out`.
     """
-    _possible(columns, kind, (items_out, annotators_out, pairs_out))  # refuse before the work, not after
+    _possible(path, columns, kind, (items_out, annotators_out, pairs_out))  # refuse before the work, not after
     with opened(memory_limit) as connection, reading(path):
         counts = read(connection, path, columns, kind, labels)
         order = None if labels is None or kind == "choices" else list(labels)
@@ -56,6 +56,7 @@ def measure(
             figures = agreement.measure_kinds(connection, PEOPLE, MACHINES, kind, order, metric)
         else:
             figures = agreement.measure(connection, kind, order, metric)
+        figures["has_worded_times"] = has_worded_times(connection)
         figures["among"] = "machines" if among == {"machines"} else "people"
         if items_out is not None:
             write(connection, agreement.item_entropy(connection, order, is_counted=True), items_out)
@@ -72,12 +73,13 @@ def _of_nobody(figures: dict[str, Any]) -> dict[str, Any]:
     return figures | {"agreement": known, "annotators": None, "by_annotator": []}
 
 
-def _possible(columns: Columns, kind: str, outs: tuple[str | Path | None, ...]) -> None:
+def _possible(path: str | Path, columns: Columns, kind: str, outs: tuple[str | Path | None, ...]) -> None:
     """Raise RequestError for what no table can be asked."""
     if kind not in agreement.METRICS:
         raise RequestError(f"agreement is not defined for {kind!r}; kinds: {', '.join(agreement.METRICS)}")
     if columns.count and any(outs[1:]):
         raise RequestError("a table of counts does not say who gave a label: leave out --annotators and --pairs")
+    apart(path, *outs)
     for out in filter(None, outs):
         written_format(out)
 
@@ -113,7 +115,10 @@ def asides(result: dict[str, Any]) -> list[str]:
         ("superseded", "earlier labels superseded"),
         ("repeated", "labels beyond an annotator's first on an item, each counted"),
     ]
-    return [f"  {result[key]:,} {what}" for key, what in said if result.get(key)]
+    lines = [f"  {result[key]:,} {what}" for key, what in said if result.get(key)]
+    if result["has_worded_times"]:
+        lines.append("  the times are neither dates (ISO 8601) nor numbers: the later in the alphabet counts as later")
+    return lines
 
 
 def _coefficient_lines(result: dict[str, Any]) -> list[str]:

@@ -66,7 +66,7 @@ def _batches(found: Posterior) -> Iterator[pa.RecordBatch]:
             "label": _chosen(found.winner[part], labels),
             "posterior": _maps(np.round(found.matrix[part], DIGITS), labels),
             "entropy_nats": _numbers(np.round(found.entropy_nats[part], DIGITS), pa.float64()),
-            "annotators": _numbers(found.annotations[part], pa.int32()),
+            "annotations": _numbers(found.annotations[part], pa.int32()),
             "is_tie": _flags(found.is_tie[part]),
         }
         for name in RATING:

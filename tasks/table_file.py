@@ -43,6 +43,16 @@ def written_format(out: str | Path) -> str:
     return form
 
 
+def apart(read: str | Path, *written: str | Path | None) -> None:
+    """Raise RequestError where a file to write is the one that is read, or two of them are one."""
+    outs = [Path(out).resolve() for out in written if out is not None]
+    if Path(read).resolve() in outs:
+        raise RequestError(f"{Path(read).name} is to be read: it would be written over; name another file to write")
+    if len(set(outs)) < len(outs):
+        twice = next(out for out in outs if outs.count(out) > 1)
+        raise RequestError(f"{twice.name} would be written twice: name a file for each table")
+
+
 @contextmanager
 def replaced(out: Path) -> Iterator[Path]:
     """Yield a temporary file beside `out`, which takes its place when everything went well."""

@@ -50,7 +50,7 @@ def test_aggregate_writes_one_label_per_item(tmp_path, name, method):
     if name.endswith(".tsv"):
         rows = [line.split("\t")[0] for line in (tmp_path / name).read_text().splitlines()[1:]]
     else:
-        table = written(tmp_path / name, "item_id, label, is_tie::boolean, annotators::int")
+        table = written(tmp_path / name, "item_id, label, is_tie::boolean, annotations::int")
         assert table[0] == ("X", "yes", False, 2)
         rows = [row[0] for row in table]
     assert rows == ["X", "Y", "Z0", "Z1", "Z2", "Z3", "Z4", "Z5"]
@@ -73,7 +73,7 @@ def test_every_method_settles_a_table_with_people_and_a_machine(tmp_path, method
 def test_a_tied_item_has_a_posterior_and_no_majority_label(tmp_path):
     result = aggregate(saved(tmp_path, "labels.csv", TABLE), tmp_path / "out.jsonl", "majority")
     rows = rows_of(tmp_path / "out.jsonl")
-    assert list(rows[0]) == ["item_id", "label", "posterior", "entropy_nats", "annotators", "is_tie"]
+    assert list(rows[0]) == ["item_id", "label", "posterior", "entropy_nats", "annotations", "is_tie"]
     assert [tuple(row.values()) for row in rows] == [
         ("X", "yes", {"no": 0, "yes": 1}, 0, 2, False),
         ("Y", None, {"no": 0.5, "yes": 0.5}, approx(0.693147180560), 2, True),
@@ -268,3 +268,30 @@ print([name for name in slow if name in sys.modules])
 """
     said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("outs", [{"out": "a.csv"}, {"out": "b.csv", "annotators_out": "b.csv"}])
+def test_nothing_is_written_over_what_is_read_or_written(tmp_path, outs):
+    path = saved(tmp_path, "a.csv", TABLE)
+    with pytest.raises(RequestError, match="a.csv is to be read|b.csv would be written twice"):
+        aggregate(path, method="majority", **{name: tmp_path / out for name, out in outs.items()})
+    assert path.read_text() == TABLE and not (tmp_path / "b.csv").exists()
+
+
+def test_a_start_that_knows_nothing_of_the_table_is_refused(tmp_path):
+    aggregate(saved(tmp_path, "other.csv", TABLE.replace("X", "V").replace("Y", "W")), tmp_path / "other.jsonl")
+    with pytest.raises(RequestError, match="other.jsonl knows none of the items"):
+        aggregate(saved(tmp_path, "a.csv", TABLE), tmp_path / "out.csv", start=tmp_path / "other.jsonl")
+
+
+def test_the_story_says_whose_labels_were_counted(tmp_path):
+    path = saved(tmp_path, "a.jsonl", lines(*crowd()))
+    for method in ("dawid-skene", "crowdlab"):
+        told = story(aggregate(path, tmp_path / "out.csv", method)).splitlines()[0]
+        assert told == f"60 items settled by {method} from 180 labels of 3 people and 60 of 1 machines"
+
+
+def test_times_that_are_only_text_are_told(tmp_path):
+    text = "item_id,annotator_id,label,time\nX,A,old,9/30/2026 10:00\nX,A,new,10/1/2026 9:00\n"
+    told = story(aggregate(saved(tmp_path, "a.csv", text), tmp_path / "out.csv"))
+    assert "the times are neither dates (ISO 8601) nor numbers" in told

@@ -181,7 +181,7 @@ def test_beyond_five_labels_the_prior_weighs_one_label_in_all():
 def test_each_item_has_its_labels_and_every_estimator_beside_it():
     rows = agreement.item_entropy(connected(votes("X A yes", "X B no", "Y A no", "Y B no", "Y C yes")))
     assert rows.columns == [
-        "item_id", "annotators", "label", "top_labels", "is_tie", "entropy_nats", "entropy_miller_madow_nats",
+        "item_id", "annotations", "label", "top_labels", "is_tie", "entropy_nats", "entropy_miller_madow_nats",
         "entropy_chao_shen_nats", "entropy_dirichlet_nats", "entropy_dirichlet_sd_nats", "entropy_dirichlet_normalised",
     ]  # fmt: skip
     # a tie has no label, and says which it is between

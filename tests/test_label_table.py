@@ -447,5 +447,36 @@ def test_a_person_reads_a_duckdb_table_written_by_another_tool(tmp_path):
     duckdb.sql(f"""
         copy (select 7::bigint as item_id, 'A'::enum('A', 'B') as annotator_id, 2.0::double as label) to '{path}'
     """)
-    assert votes(path)[0] == [("7", "A", "2.0")]
+    assert votes(path)[0] == [("7", "A", "2")]  # a column of whole numbers that has gaps is one of floats
     assert measure(path)["entropy"]["mean_nats"] == approx(0)
+
+
+def test_ratings_are_numbers_however_they_are_spelt(tmp_path):
+    text = "item_id,annotator_id,label\n1,A,1\n1,B,1.0\n2,A,2.50\n2,B,2.5\n3,A,good\n3,B, 3 \n"
+    path = saved(tmp_path, "a.csv", text)
+    assert [label for *_, label in votes(path, kind="rating")[0]] == ["1", "1", "2.5", "2.5", "good", "3"]
+    assert [label for *_, label in votes(path)[0]] == ["1", "1.0", "2.50", "2.5", "good", " 3 "]  # a choice's are names
+
+
+def test_whole_numbers_in_a_column_with_gaps_are_whole(tmp_path):
+    # as pandas writes them: the labels are whole numbers, and gold, which has a gap, became floats
+    rows = [("X", "A", 1, 1.0), ("X", "B", 0, 1.0), ("Y", "A", 0, None)]
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    pq.write_table(pa.table(columns, ["item_id", "annotator_id", "label", "gold"]), tmp_path / "a.parquet")
+    with opened() as connection:
+        read(connection, tmp_path / "a.parquet", Columns(gold="gold"))
+        assert connection.table("gold_label").project("item_id, label").fetchall() == [("X", "1")]
+
+
+@pytest.mark.parametrize("role", ["slice", "group"])
+def test_an_item_lies_in_one_slice_and_one_group(tmp_path, role):
+    # of which annotators a row is: no part of the data, so figures by it would be of other rows than they say
+    text = "item_id,annotator_id,label,part\nX,A,yes,women\nX,B,yes,men\nY,A,no,women\n"
+    with pytest.raises(RequestError, match=f"1 items have two values or more in the column of --{role}"):
+        votes(saved(tmp_path, "a.csv", text), Columns(**{role: "part"}))
+
+
+def test_gold_beyond_the_labels_given_is_refused(tmp_path):
+    path = saved(tmp_path, "a.csv", "item_id,annotator_id,label,gold\nX,A,yes,perhaps\n")
+    with pytest.raises(RequestError, match="1 labels of --gold are not among those of --labels: yes, no"):
+        votes(path, Columns(gold="gold"), labels=["yes", "no"])

@@ -100,7 +100,7 @@ def test_an_unknown_kind_or_metric_is_refused_with_the_known_ones(tmp_path):
 @pytest.mark.parametrize("name", ["items.csv", "items.jsonl", "items.jsonl.gz", "items.parquet"])
 def test_items_are_written_one_a_row(tmp_path, name):
     measure(saved(tmp_path, "labels.csv", TABLE), items_out=tmp_path / name)
-    rows = written(tmp_path / name, "item_id, annotators::int, label, is_tie::boolean, round(entropy_nats::double, 4)")
+    rows = written(tmp_path / name, "item_id, annotations::int, label, is_tie::boolean, round(entropy_nats::double, 4)")
     assert rows == [("X", 2, "yes", False, 0.0), ("Y", 2, None, True, 0.6931)]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["labels.csv", name])
 

@@ -9,13 +9,25 @@ import duckdb
 
 from schemas.errors import RequestError
 from tasks.label_table import wide
-from tasks.label_table.cells import NO_COUNT, NO_LIST, Cells, cells, is_blank, label, text
+from tasks.label_table.cells import NAMES, NO_COUNT, NO_LIST, Cells, cells, is_blank, label, text
 from tasks.label_table.columns import USUAL, Columns, absence
 from tasks.label_table.files import Table, reading, table
 from tasks.sql import keep, query, relation
 from tasks.table_file import literal
 
-__all__ = ["MACHINES", "PEOPLE", "USUAL", "Columns", "kinds", "known_labels", "opened", "read", "reading"]
+__all__ = [
+    "MACHINES",
+    "PEOPLE",
+    "USUAL",
+    "Columns",
+    "has_worded_times",
+    "kinds",
+    "known_labels",
+    "machine_votes",
+    "opened",
+    "read",
+    "reading",
+]
 # Votes of people and of machines, where a table has both.
 PEOPLE = "select * from every_vote where annotator_kind = 'human'"
 MACHINES = "select * from every_vote where annotator_kind <> 'human'"
@@ -74,6 +86,9 @@ def read(
         counts = _votes(connection, row, is_whole=not (blank or voters or fills), is_plain=is_plain)
         if labels is not None:
             _only(connection, path, kind, labels)
+        for role in ("slice", "group"):
+            if role in found:
+                _one_of_each(connection, path, role)
         return counts
 
 
@@ -84,6 +99,21 @@ def kinds(connection: duckdb.DuckDBPyConnection) -> set[str]:
         return {"people"}
     used = votes.project("annotator_kind").distinct().fetchall()
     return {"people" if kind == "human" else "machines" for (kind,) in used}
+
+
+def has_worded_times(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether times are neither instants nor numbers, so that labels are ordered as text is."""
+    row = connection.table("row")
+    return "word" in row.columns and bool(row.filter("word <> ''").limit(1).fetchall())
+
+
+def machine_votes(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Return how many machines there are, and how many votes they have."""
+    votes = connection.table("vote")
+    if "annotator_kind" not in votes.columns:
+        return {"annotators": 0, "annotations": 0}
+    machines = votes.filter("annotator_kind <> 'human'").aggregate("count(distinct annotator_id), count(*)")
+    return dict(zip(("annotators", "annotations"), machines.fetchone(), strict=True))
 
 
 def known_labels(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -141,11 +171,27 @@ def _refuse(connection: duckdb.DuckDBPyConnection, path: Path, faults: dict[str,
 def _only(connection: duckdb.DuckDBPyConnection, path: Path, kind: str, labels: Sequence[str]) -> None:
     """Raise RequestError where a label, or a member of a set of them, is not among those given."""
     used = "unnest(from_json(label, '[\"varchar\"]'))" if kind == "choices" else "label"
-    strangers = (
-        connection.table("vote").project(f"{used} as one").filter(f"one not in ({', '.join(map(literal, labels))})")
-    )
-    if count := strangers.aggregate("count(*)").fetchone()[0]:
-        raise RequestError(f"{path.name}: {count:,} labels are not among those of --labels: {', '.join(labels)}")
+    for name, flag in (("vote", ""), ("gold_label", " of --gold")):
+        given = connection.table(name).project(f"{used} as one")
+        strangers = given.filter(f"one not in ({', '.join(map(literal, labels))})")
+        if count := strangers.aggregate("count(*)").fetchone()[0]:
+            raise RequestError(
+                f"{path.name}: {count:,} labels{flag} are not among those of --labels: {', '.join(labels)}"
+            )
+
+
+def _one_of_each(connection: duckdb.DuckDBPyConnection, path: Path, role: str) -> None:
+    """Raise RequestError where an item lies in several slices, or groups."""
+    column = NAMES[role]
+    several = connection.sql(
+        f"select item_id from vote group by item_id having min({column}) <> max({column})"
+    ).aggregate("count(*)").fetchone()[0]  # fmt: skip
+    if several:
+        raise RequestError(
+            f"{path.name}: {several:,} items have two values or more in the column of --{role}, which is to say what part of"
+            " the data an item belongs to. To compare annotators, measure the rows of each group by themselves; where two"
+            " sets share item ids, make them distinct"
+        )
 
 
 def _gold(connection: duckdb.DuckDBPyConnection, source: Table, found: dict[str, str], kind: str) -> None:

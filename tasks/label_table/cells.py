@@ -63,6 +63,18 @@ def text(cell: str) -> str:
     return f"{cell}::varchar"
 
 
+def number_text(cell: str, type: str, kind: str) -> str:
+    """Return a label as text, as SQL: a whole number is `1` whether it came as 1 or 1.0, as pandas has columns with gaps.
+
+    Text is left as it is, but for a rating's: there numbers are what counts, not how they are spelt.
+    """
+    if not type.startswith(("FLOAT", "DOUBLE", "DECIMAL")) and kind != "rating":
+        return text(cell)
+    number = f"try_cast({cell} as double)"
+    is_whole = f"{number} = floor({number}) and abs({number}) < 1e15"
+    return f"if(coalesce({is_whole}, false), {number}::bigint::varchar, coalesce({number}::varchar, {text(cell)}))"
+
+
 def is_blank(cell: str) -> str:
     """Return whether a cell says nothing, as SQL; what begins above a space is not trimmed, which would be slow."""
     return rf"if({text(cell)} >= '!', false, coalesce(trim({text(cell)}, e' \t\r\n'), '') = '')"
@@ -74,7 +86,7 @@ def label(cell: str, type: str, kind: str) -> tuple[str, str]:
     if kind != "choices":
         if is_list:
             raise RequestError("--label: the column holds lists; --kind choices reads them as sets of labels")
-        return text(cell), ""
+        return number_text(cell, type, kind), ""
     given = f"to_json({cell})::varchar" if is_list else text(cell)
     read = f"coalesce(if(json_valid({given}), json_type({given}), null) = 'ARRAY', false)"
     members = f"list_sort(list_distinct(from_json({given}, '[\"varchar\"]')))"

@@ -32,6 +32,10 @@ def earlier(connection: duckdb.DuckDBPyConnection, path: str | Path) -> np.ndarr
             "earlier", replace=True
         )
         found = relation(connection, "earlier_code").fetchnumpy()
+    if not len(found["item"]):
+        raise RequestError(
+            f"{path.name} knows none of the items, or none of the labels: --start is an earlier result of the same table"
+        )
     matrix = np.zeros((len(connection.table("item_code")), len(connection.table("label_code"))))
     matrix[found["item"], found["label"]] = found["probability"]
     totals = matrix.sum(axis=1, keepdims=True)

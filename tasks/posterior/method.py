@@ -222,4 +222,5 @@ def _accuracy(votes: Votes, matrix: np.ndarray, cast: np.ndarray) -> tuple[np.nd
     low, high = (
         betaincinv(weight * centre, weight * (1 - centre), tail) for tail in ((1 - REACH) / 2, (1 + REACH) / 2)
     )
-    return right / cast, low, high
+    accuracy = right / cast
+    return accuracy, np.minimum(low, accuracy), np.maximum(high, accuracy)

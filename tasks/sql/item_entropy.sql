@@ -33,7 +33,7 @@ top as (
 
 select
     item_pattern.item_id,
-    item_pattern.labels as annotators,
+    item_pattern.labels as annotations,
     case when len(top_labels) = 1 then top_labels[1] end as label,
     top_labels,
     len(top_labels) > 1 as is_tie,

@@ -11,7 +11,7 @@ select
     item_id,
     count(*)::int as labels,
     sum(mark)::hugeint as pattern,
-    bit_count(bit_or(1::ubigint << (hash(annotator_id) % 64))) < count(annotator_id) as may_repeat
+    bit_count(bit_or(1::ubigint << (hash(annotator_id) % 64))) < count(*) as may_repeat
 
 from vote
 
