@@ -5,6 +5,7 @@ import csv
 import json
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -271,7 +272,13 @@ def _status(given: argparse.Namespace) -> None:
     _answer(given, status(given.curation, given.home), story)
 
 
+def _end_cleanly() -> None:
+    """Let SIGTERM end the command as an error does, so that what it spilled is removed."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
 def _measured(given: argparse.Namespace) -> None:
+    _end_cleanly()
     from flows.measure import measure, story
 
     outs = given.items, given.annotators, given.pairs
@@ -282,6 +289,7 @@ def _measured(given: argparse.Namespace) -> None:
 
 
 def _aggregated(given: argparse.Namespace) -> None:
+    _end_cleanly()
     from flows.aggregate import aggregate, story
 
     found = aggregate(

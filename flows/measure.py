@@ -70,7 +70,7 @@ def measure(
 def _of_nobody(figures: dict[str, Any]) -> dict[str, Any]:
     """Return the figures of a table that does not say who gave a label."""
     known = {name: one for name, one in figures["agreement"].items() if not name.startswith("cohen_kappa")}
-    return figures | {"agreement": known, "annotators": None, "by_annotator": []}
+    return figures | {"agreement": known, "annotators": None, "repeated": 0, "by_annotator": []}
 
 
 def _possible(path: str | Path, columns: Columns, kind: str, outs: tuple[str | Path | None, ...]) -> None:

@@ -38,7 +38,7 @@ def written_format(out: str | Path) -> str:
         raise RequestError(f"cannot write {out.name}: csv and jsonl are written plain or as .gz, parquet as it is")
     if not out.parent.is_dir():
         raise RequestError(f"there is no folder {out.parent} to write {out.name} to")
-    if out.is_dir():
+    if os.path.isdir(out):  # unlike pathlib, also of a name too long to be one
         raise RequestError(f"{out} is a folder: name a file to write")
     return form
 
@@ -58,8 +58,11 @@ def replaced(out: Path) -> Iterator[Path]:
     """Yield a temporary file beside `out`, which takes its place when everything went well."""
     if not out.parent.is_dir():
         raise RequestError(f"there is no folder {out.parent} to write {out.name} to")
-    with NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp", delete=False) as file:
-        temporary = Path(file.name)
+    try:
+        with NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", suffix=".tmp", delete=False) as file:
+            temporary = Path(file.name)
+    except OSError as error:
+        raise RequestError(f"{out} cannot be written: {error.strerror}") from None
     try:
         yield temporary
         with temporary.open("rb") as file:

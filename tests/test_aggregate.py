@@ -273,14 +273,14 @@ print([name for name in slow if name in sys.modules])
 @pytest.mark.parametrize("outs", [{"out": "a.csv"}, {"out": "b.csv", "annotators_out": "b.csv"}])
 def test_nothing_is_written_over_what_is_read_or_written(tmp_path, outs):
     path = saved(tmp_path, "a.csv", TABLE)
-    with pytest.raises(RequestError, match="a.csv is to be read|b.csv would be written twice"):
+    with pytest.raises(RequestError, match=r"a\.csv is to be read|b\.csv would be written twice"):
         aggregate(path, method="majority", **{name: tmp_path / out for name, out in outs.items()})
     assert path.read_text() == TABLE and not (tmp_path / "b.csv").exists()
 
 
 def test_a_start_that_knows_nothing_of_the_table_is_refused(tmp_path):
     aggregate(saved(tmp_path, "other.csv", TABLE.replace("X", "V").replace("Y", "W")), tmp_path / "other.jsonl")
-    with pytest.raises(RequestError, match="other.jsonl knows none of the items"):
+    with pytest.raises(RequestError, match=r"other\.jsonl knows none of the items"):
         aggregate(saved(tmp_path, "a.csv", TABLE), tmp_path / "out.csv", start=tmp_path / "other.jsonl")
 
 
@@ -295,3 +295,29 @@ def test_times_that_are_only_text_are_told(tmp_path):
     text = "item_id,annotator_id,label,time\nX,A,old,9/30/2026 10:00\nX,A,new,10/1/2026 9:00\n"
     told = story(aggregate(saved(tmp_path, "a.csv", text), tmp_path / "out.csv"))
     assert "the times are neither dates (ISO 8601) nor numbers" in told
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("crowdlab", "log-pool", "ordinal")])
+def test_a_header_alone_is_a_table_without_a_row(tmp_path, method):
+    path = saved(tmp_path, "a.csv", "item_id,annotator_id,label\n")
+    assert aggregate(path, tmp_path / "out.jsonl", method)["items"] == 0
+    assert aggregate(path, tmp_path / "out.jsonl", kind="rating")["labels"] == {}
+
+
+def test_a_start_in_csv_knows_the_names_that_had_an_apostrophe(tmp_path):
+    path = saved(tmp_path, "a.csv", TABLE.replace("X", "@X").replace("Y", "=Y"))
+    aggregate(path, tmp_path / "first.csv", "one-coin")
+    assert aggregate(path, tmp_path / "out.csv", "one-coin", start=tmp_path / "first.csv")["rounds"] == 1
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".csv", "folder/" + "x" * 250 + ".csv"])
+def test_a_file_that_cannot_be_written_is_told_by_its_name(tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RequestError, match="cannot be written: File name too long"):
+        aggregate(saved(tmp_path, "a.csv", TABLE), tmp_path / name)
+
+
+def test_ratings_too_great_to_be_squared_are_refused(tmp_path):
+    path = saved(tmp_path, "a.csv", "item_id,annotator_id,label\nX,A,1e300\nX,B,1\n")
+    with pytest.raises(RequestError, match="a rating needs labels that are numbers"):
+        aggregate(path, tmp_path / "out.csv", kind="rating")

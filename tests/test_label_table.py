@@ -480,3 +480,20 @@ def test_gold_beyond_the_labels_given_is_refused(tmp_path):
     path = saved(tmp_path, "a.csv", "item_id,annotator_id,label,gold\nX,A,yes,perhaps\n")
     with pytest.raises(RequestError, match="1 labels of --gold are not among those of --labels: yes, no"):
         votes(path, Columns(gold="gold"), labels=["yes", "no"])
+
+
+@pytest.mark.parametrize("text", ["{}\n{}\n", "\n\n", "3\n4\n"])
+def test_lines_without_a_record_are_no_table(tmp_path, text):
+    with pytest.raises((RequestError, SourceRefused)):
+        votes(saved(tmp_path, "a.jsonl", text))
+
+
+def test_more_votes_than_can_be_written_out_are_refused(tmp_path):
+    text = "item_id,label,n\n" + "".join(f"{item},yes,1000000\n" for item in range(21))
+    with pytest.raises(RequestError, match="adds up to 21,000,000 votes; 20,000,000 are the most"):
+        votes(saved(tmp_path, "a.csv", text), Columns(count="n"))
+
+
+def test_no_label_at_all_is_no_list_of_labels(tmp_path):
+    with pytest.raises(RequestError, match="--labels names no label"):
+        votes(saved(tmp_path, "a.csv", TABLE), labels=[""])

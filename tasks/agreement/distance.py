@@ -9,6 +9,7 @@ import numpy as np
 from schemas.errors import RequestError
 
 METRICS = ("nominal", "ordinal", "interval", "ratio", "masi", "jaccard")
+GREATEST = 1e100  # a rating; the square of a greater one may be no number
 RANKED = ("ordinal", "interval", "ratio")
 SETS = ("masi", "jaccard")
 
@@ -42,7 +43,7 @@ def score(label: str) -> float:
         number = float(label)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
+    if not abs(number) <= GREATEST:  # nor NaN
         raise RequestError("a rating needs labels that are numbers, or all its labels in their order")
     return number
 

@@ -9,7 +9,7 @@ import duckdb
 
 from schemas.errors import RequestError
 from tasks.label_table import wide
-from tasks.label_table.cells import NAMES, NO_COUNT, NO_LIST, Cells, cells, is_blank, label, text
+from tasks.label_table.cells import MOST_VOTES_IN_ALL, NAMES, NO_COUNT, NO_LIST, Cells, cells, is_blank, label, text
 from tasks.label_table.columns import USUAL, Columns, absence
 from tasks.label_table.files import Table, reading, table
 from tasks.sql import keep, query, relation
@@ -68,6 +68,8 @@ def read(
     Where `labels` are given, no other may be there.
     """
     path = Path(path)
+    if labels is not None and not any(labels):
+        raise RequestError("--labels names no label")
     if columns.count and columns.wide is not None:
         raise RequestError("--count and --wide exclude each other: a table of counts has one row per item and label")
     with reading(path):
@@ -218,6 +220,10 @@ def _votes(connection: duckdb.DuckDBPyConnection, row: Cells, is_whole: bool, is
     connection.execute(f"create or replace temp view given_vote as {given}")
     used, superseded = rows - missing - incomplete, 0
     if "votes" in row.columns:
+        if (total := connection.table("given_vote").aggregate("sum(votes)").fetchone()[0] or 0) > MOST_VOTES_IN_ALL:
+            raise RequestError(
+                f"the column of --count adds up to {total:,} votes; {MOST_VOTES_IN_ALL:,} are the most there may be"
+            )
         _make(connection, "table", query("counted_vote"))
     elif "moment" in row.columns and len(keep(connection, "repeated_pair")):
         _make(connection, "table", query("latest_vote"))

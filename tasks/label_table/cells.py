@@ -10,6 +10,7 @@ from tasks.sql import relation
 
 KINDS = ("human", "llm", "function", "model")
 MOST_VOTES = 1_000_000  # of one label on one item, in a table of counts
+MOST_VOTES_IN_ALL = 20_000_000  # which are written out, one row each
 SECONDS, MILLISECONDS = (1e9, 1e10), (1e12, 1e13)  # since 1970: numbers of the years 2001 to 2286
 NAMES = {"item": "item_id", "annotator": "annotator_id", "slice": "slice", "group": "group_id"}
 

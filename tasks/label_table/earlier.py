@@ -28,9 +28,10 @@ def earlier(connection: duckdb.DuckDBPyConnection, path: str | Path) -> np.ndarr
         probabilities, fault = shares(posterior, source.types["posterior"])
         if bad := source.rows.aggregate(f"count(*) filter ({fault})").fetchone()[0]:
             raise RequestError(f"{path.name}: {bad:,} rows of the column posterior hold no probabilities")
-        source.rows.project(f"{text(item)} as item_id, {probabilities} as posterior").create_view(
-            "earlier", replace=True
-        )
+        name = text(item)
+        if source.form == "csv":  # where a name that a spreadsheet would take for a formula has an apostrophe before it
+            name = rf"regexp_replace({name}, '^''([-=+@\t\r])', '\1')"
+        source.rows.project(f"{name} as item_id, {probabilities} as posterior").create_view("earlier", replace=True)
         found = relation(connection, "earlier_code").fetchnumpy()
     if not len(found["item"]):
         raise RequestError(

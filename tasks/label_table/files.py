@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tasks.table_file import column, format_of, spill_folder
 DELIMITERS = ",\t;|"
 OURS = (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException)  # mistakes no file can make
 EMPTY = "{} is empty: there is not even a line with the names of columns"
+NO_OBJECT = "{} holds no object in JSON: one a line is expected"
 NO_CHARACTER = "\x01"  # stands in no table, so that a line read with it as delimiter stays whole
 
 
@@ -44,10 +46,10 @@ def table(
 
     JSON lines are read once, into a table of that name: only then is it known which columns there are.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise RequestError(f"{path} is a folder: name a file in it")
     form, compression = format_of(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike pathlib, also of a name too long to be one
         raise RequestError(f"there is no file {path}")
     if path.stat().st_size == 0:
         raise SourceRefused(EMPTY.format(path.name))
@@ -71,7 +73,7 @@ def reading(path: str | Path) -> Iterator[None]:
         raise RequestError(f"the memory is too small for {path.name}: raise --memory-limit, or leave it out") from None
     except OURS:
         raise
-    except (duckdb.Error, gzip.BadGzipFile, EOFError) as error:
+    except (duckdb.Error, gzip.BadGzipFile, EOFError, csv.Error) as error:
         raise SourceRefused(f"{path.name} cannot be read as {format_of(path)[0]}: {_fault(str(error))}") from None
     except PermissionError:
         raise RequestError(f"{path} may not be read: its permissions forbid it") from None
@@ -123,9 +125,11 @@ def _jsonl(
     how = {"format": "newline_delimited", "records": "true"}
     try:
         seen = connection.read_json(_literal(path), maximum_depth=1, **how).columns
-    except duckdb.Error:
+    except duckdb.Error as error:
         if _is_list(path):
             raise SourceRefused(f"{path.name} is one JSON list: jsonl holds one object a line") from None
+        if isinstance(error, duckdb.BinderException):
+            raise SourceRefused(NO_OBJECT.format(path.name)) from None
         raise
     names = list(dict.fromkeys([*wanted, *seen])) if is_wide else wanted
     cells = {name: f"c{n}" for n, name in enumerate(names)}

@@ -100,10 +100,8 @@ def posterior(
         raise RequestError(f"no method {method!r}; methods: {', '.join(METHODS)}")
     if method in WITH_OPINIONS and opinions is None:
         raise RequestError(f"{method} needs probabilities of a model beside people's labels; the table has none")
-    if len(votes.item_ids) * len(labels) > MOST_PROBABILITIES:
-        raise RequestError(
-            f"{len(labels):,} labels on {len(votes.item_ids):,} items: that many are no labels to choose from, but text"
-        )
+    _refuse_too_many(votes, labels, method)
+    method = method if len(votes.item) else "majority"  # without a vote there is nothing to weigh
     known = np.full(len(votes.item_ids), -1) if gold is None else gold
     values = np.arange(len(labels), dtype=float) if scores is None else np.asarray(scores, dtype=float)
     first = _first(votes, labels, method, opinions, start)
@@ -112,6 +110,23 @@ def posterior(
     found = _fitted(votes, first, method, values, bounds)
     is_converged = found.change <= tolerance
     return _described(votes, labels, found, None if scores is None else values, is_converged)
+
+
+def _refuse_too_many(votes: Votes, labels: list[str], method: str) -> None:
+    """Raise RequestError where what the method makes would not fit in memory."""
+    items, people, kinds = len(votes.item_ids), len(votes.annotator_ids), len(labels)
+    if items * kinds > MOST_PROBABILITIES:
+        raise RequestError(f"{kinds:,} labels on {items:,} items: that many are no labels to choose from, but text")
+    if not _is_confused(votes, kinds) and method not in WITHOUT_CONFUSION:
+        raise RequestError(
+            f"{people:,} annotators with {kinds:,} labels are too many for {method}, which weighs every confusion of two"
+            f" labels; {' and '.join(WITHOUT_CONFUSION)} do not"
+        )
+
+
+def _is_confused(votes: Votes, kinds: int) -> bool:
+    """Return whether the confusion matrices of all annotators fit in memory."""
+    return len(votes.annotator_ids) * kinds**2 <= MOST_CONFUSED
 
 
 def entropy_nats(matrix: np.ndarray) -> np.ndarray:
@@ -143,13 +158,7 @@ def _fitted(votes: Votes, first: np.ndarray, method: str, values: np.ndarray, bo
     """Return what the method's rounds make of the first probabilities."""
     from tasks.posterior import confusion
 
-    smoothing, people, kinds = bounds["smoothing"], len(votes.annotator_ids), first.shape[1]
-    is_confused = people * kinds**2 <= MOST_CONFUSED
-    if not is_confused and method not in WITHOUT_CONFUSION:
-        raise RequestError(
-            f"{people:,} annotators with {kinds:,} labels are too many for {method}, which weighs every confusion of two"
-            f" labels; {' and '.join(WITHOUT_CONFUSION)} do not"
-        )
+    smoothing = bounds["smoothing"]
     if method == "glad":
         from tasks.posterior.glad import glad
 
@@ -164,7 +173,9 @@ def _fitted(votes: Votes, first: np.ndarray, method: str, values: np.ndarray, bo
         return fitted(votes, first, partial(confusion.dawid_skene, smoothing=smoothing), **bounds)
     if method == "one-coin":
         return fitted(votes, first, partial(confusion.one_coin, smoothing=smoothing), **bounds, is_even=True)
-    matrices = confusion.dawid_skene(expected_votes(votes, first), smoothing) if is_confused else None
+    matrices = (
+        confusion.dawid_skene(expected_votes(votes, first), smoothing) if _is_confused(votes, first.shape[1]) else None
+    )
     return Fitted(first, label_prior(label_sizes(first), smoothing), matrices, 0, 0.0)
 
 

@@ -2,14 +2,13 @@
 -- grain:  one row per vote
 -- reads:  given_vote
 --
--- Nobody is known to have cast them: each has an annotator of its own on its
--- item, so that none counts as a repeat.
+-- Nobody is known to have cast them, so all have one annotator, of whom
+-- nothing is said.
 with
 
 counted as (
 
     select
-        label,
         max(given_vote) as given,
         sum(votes)::bigint as votes
 
@@ -21,16 +20,12 @@ counted as (
 
 vote as (
 
-    select
-        label || ' ' || number as counted_id,
-        unnest(given)
+    select unnest(given)
 
     from counted, unnest(range(counted.votes)) as numbered (number)
 
 )
 
-select
-    * exclude (votes, annotator_id, counted_id),
-    counted_id as annotator_id
+select * exclude (votes)
 
 from vote
