@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from pytest import approx
 from tables import TABLE, lines, saved, written
 
 from flows.__main__ import main
@@ -190,3 +191,17 @@ print([name for name in slow if name in sys.modules])
     said = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
     assert duckdb.read_csv(str(tmp_path / "items.csv")).fetchall()
+
+
+@pytest.mark.parametrize("people", [[], [{"item_id": "X", "annotator_id": "A", "label": "yes"}]])
+def test_what_machines_disagree_about_is_told_apart_from_what_each_leaves_open(tmp_path, people):
+    # both leave nothing open by themselves, and say the opposite: all of ln 2 lies between them
+    machines = [
+        {"item_id": "X", "annotator_id": name, "annotator_kind": "llm", "label": label, "distribution": {label: 1.0}}
+        for name, label in (("m", "yes"), ("n", "no"))
+    ]
+    found = measure(saved(tmp_path, "a.jsonl", lines(*machines, *people)))
+    parts = (found["machines"] if people else found)["entropy"]["decomposition"]
+    assert (parts["items"], parts["mean_shared_nats"]) == (1, 0)
+    assert parts["mean_nats"] == parts["mean_disagreement_nats"] == approx(0.693147, abs=1e-6)
+    assert not people or "decomposition" not in found["entropy"]

@@ -46,6 +46,8 @@ def measure(
     if figures["annotators"] == 2:
         for pair in pairs(connection, list(figures["labels"]), figures["metric"]):
             figures["agreement"] |= {name: pair[name] for name in pair if name.startswith("cohen_kappa")}
+    if "distribution" in connection.table("vote").columns and (parts := decomposition(connection))["items"]:
+        figures["entropy"]["decomposition"] = parts
     return figures
 
 
@@ -67,8 +69,6 @@ def measure_kinds(
         labels = _labels({label for (label,) in used}, metric or _metric(kind), None)
     with _votes(connection, "from machine_vote"):
         among_machines = measure(connection, kind, labels, metric)
-        if "distribution" in connection.table("vote").columns:
-            among_machines["entropy"]["decomposition"] = decomposition(connection)
         for table in ("item_pattern", "pattern_label"):
             connection.execute(f"create or replace temp table machine_{table} as from {table}")
     with _votes(connection, people):
