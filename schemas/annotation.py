@@ -70,6 +70,8 @@ class Annotation(Row):
     """Every reply that went into it: one a sample, and those that had to be asked for again."""
     guideline_version: str
     """Digest of the guidelines in force."""
+    handout_id: str | None
+    """The entry of the review queue it answers; null for labels that were not asked for, and for models."""
     path: str | None
     """The label file it came from, relative to the curation; null for models."""
     position: int | None

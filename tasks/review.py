@@ -18,7 +18,7 @@ def draw_queue(run: Run) -> int:
     see(run, connection, "consensus")
     candidates = relation(connection, "review_candidate").fetchall()
     near = connection.sql("select item_id, near_item_id from neighbour").fetchall()
-    queue = diverse([item_id for (item_id,) in candidates], near, run.curation.review.budget)
+    queue = diverse([item_id for (item_id,) in candidates], near, run.curation.review.items)
     rows = connection.sql("select * from consensus").pl()
     in_queue = pl.col("item_id").is_in(queue)
     status = pl.when(in_queue).then(pl.lit("review")).otherwise(pl.col("status")).alias("status")

@@ -109,8 +109,6 @@ KEYS = [
     ("gates: {min_alpah: 0.4}", "unknown key `gates.min_alpah`: did you mean `min_alpha`?"),
     ("clean: {colour: red}", "unknown key `clean.colour`: known here are max_chars, min_chars"),
     ("name: again", "`name` stands here a second time"),
-    ("accept: {max_error: 0.1}", "`accept` (certified acceptance) is not in this version yet"),
-    ("accept:", "`accept` (certified acceptance) is not in this version yet"),
     ("budget: {usd_per_run: -5}", "`budget.usd_per_run`"),
     ("budget: {usd_a_run: 5}", "did you mean `usd_per_run`?"),
     ("clean: {languages: [en]}", "`clean.languages` (language filtering) is not in this version yet"),

@@ -10,12 +10,12 @@ from schemas.curation.annotator import (  # fmt: skip
     OnlyWhere,
     Price,
 )
-from schemas.curation.model import Budget, Clean, Consensus, Curation, Fields, Gates, Labels, Source, Splits
+from schemas.curation.model import Accept, Budget, Clean, Consensus, Curation, Fields, Gates, Labels, Source, Splits
 from schemas.curation.reading import find, load
 from schemas.curation.settings import COMPRESSIONS, file_format
 
 __all__ = [
-    "COMPRESSIONS", "Annotator", "Batch", "Budget", "Clean", "Consensus", "Curation", "Fields", "FunctionAnnotator",
+    "COMPRESSIONS", "Accept", "Annotator", "Batch", "Budget", "Clean", "Consensus", "Curation", "Fields", "FunctionAnnotator",
     "Gates", "HumanAnnotator", "LLMAnnotator", "LabelFields", "Labels", "OnlyWhere", "Price", "Source", "Splits",
     "file_format", "find", "load",
 ]  # fmt: skip

@@ -150,11 +150,52 @@ class Consensus(Settings):
     """Posterior the label needs."""
 
 
+class Accept(Settings):
+    """When models' labels are accepted without a person: under a certificate, and never else."""
+
+    max_error: Annotated[float, Field(gt=0, lt=1)]
+    """Largest share of the accepted labels that may be wrong."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """Probability with which the promise holds, over the draw of the audit."""
+    by_slice: bool = False
+    """Whether the promise is made for each slice, all of them at once, and not for all items together."""
+    audit: Annotated[int, Field(ge=1)] = 300
+    """People's answers per slice and epoch."""
+    annotator: Name | None = None
+    """The model whose labels they are; without it the last of the models that waits for no other."""
+    claim: Literal["stream", "batch"] = "stream"
+    """stream: of all items to come, looked at each night; batch: of the items there when the epoch opened, looked at once."""
+
+
 class Review(Settings):
     """What people will look at before the next run."""
 
     budget: Annotated[int, Field(ge=0)] = 200
-    """Items in the queue."""
+    """Items in the queue, at most."""
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    """Minutes that people have for it, at most."""
+    usd: Annotated[float, Field(gt=0)] | None = None
+    """What people's answers may cost, in US dollars, at most."""
+    seconds_per_item: Annotated[float, Field(gt=0)] = 30
+    """Seconds that an answer takes."""
+    usd_per_item: Annotated[float, Field(gt=0)] | None = None
+    """What an answer costs, in US dollars."""
+
+    @model_validator(mode="after")
+    def _has_a_price(self) -> "Review":
+        if self.usd is not None and self.usd_per_item is None:
+            raise ValueError("usd is given and usd_per_item is not: what does an answer cost?")
+        return self
+
+    @property
+    def items(self) -> int:
+        """Return how many items the queue may hold: the least of what items, minutes and money allow."""
+        limits = [self.budget]
+        if self.minutes is not None:
+            limits.append(int(self.minutes * 60 / self.seconds_per_item + 1e-9))
+        if self.usd is not None:
+            limits.append(int(self.usd / self.usd_per_item + 1e-9))
+        return min(limits)
 
 
 class Splits(Settings):
@@ -248,6 +289,8 @@ class Curation(Settings):
     """Who labels."""
     consensus: Consensus = Consensus()
     """When people's labels settle an item."""
+    accept: Accept | None = None
+    """When models' labels are accepted without a person; without it never."""
     review: Review = Review()
     """What people will look at before the next run."""
     splits: Splits = Splits()
@@ -298,6 +341,26 @@ class Curation(Settings):
             if at not in models:
                 raise ValueError(f"only_where of {name!r} names no model among the annotators: {at!r}")
         return self
+
+    @model_validator(mode="after")
+    def _accepts_a_model(self) -> "Curation":
+        if self.accept is None:
+            return self
+        names = [model.name for model in self.models]
+        if not names:
+            raise ValueError("accept needs a model among the annotators, whose labels are accepted")
+        if self.accept.annotator and self.accept.annotator not in names:
+            raise ValueError(f"accept.annotator names no model among the annotators: {self.accept.annotator!r}")
+        return self
+
+    @property
+    def accepted_model(self) -> LLMAnnotator | None:
+        """Return the model whose labels may be accepted; None where none may."""
+        if self.accept is None:
+            return None
+        if self.accept.annotator:
+            return next(model for model in self.models if model.name == self.accept.annotator)
+        return ([model for model in self.models if not model.only_where] or list(self.models))[-1]
 
     @property
     def functions(self) -> tuple[FunctionAnnotator, ...]:

@@ -19,10 +19,12 @@ from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction
 
 from schemas.annotation import Annotation, BatchEvent, Capability, LostCall, Reply, Shot, Unanswered
+from schemas.certificate import Candidate, Draw, Epoch
 from schemas.document import Document, Quarantined, SourceFile
 from schemas.errors import RequestError
 from schemas.item import Item, Neighbour
 from schemas.release import LedgerEntry, RunEvent
+from schemas.review import Handout
 from schemas.row import Row, columns
 from schemas.split import Split
 
@@ -41,6 +43,10 @@ TABLES: dict[str, type[Row]] = {
     "capability": Capability,
     "batch": BatchEvent,
     "shot": Shot,
+    "epoch": Epoch,
+    "candidate": Candidate,
+    "draw": Draw,
+    "handout": Handout,
     "ledger": LedgerEntry,
     "run": RunEvent,
 }
