@@ -13,8 +13,6 @@ def consensus(curation: Curation) -> ExpectationSuite:
         promise("ExpectColumnValuesToBeUnique", "every item is settled once", column="item_id"),
         promise("ExpectColumnValuesToBeInSet", "every item has exactly one known status",
                 column="status", value_set=["human", "accepted", "review", "unresolved"]),
-        promise("ExpectColumnValuesToBeInSet", "models' labels settle nothing without a certificate",
-                column="status", value_set=["human", "review", "unresolved"]),
         promise("ExpectColumnValuesToBeBetween", f"a settled item has at least {settings.min_labels} people's labels",
                 column="settled_people", min_value=settings.min_labels),
         promise("ExpectColumnValuesToBeBetween", f"a settled item's posterior is at least {settings.min_posterior:g}",

@@ -17,6 +17,8 @@ def split(curation: Curation) -> ExpectationSuite:
                 column="label", value_set=labels),
         promise("ExpectColumnValuesToBeInSet", "every example was settled by people or under a certificate",
                 column="status", value_set=["human", "accepted"]),
+        promise("ExpectColumnValuesToBeInSet", "every label taken from a model stands under the certificate",
+                column="is_certified", value_set=[True]),
         promise("ExpectColumnValuesToBeInSet", "every example stands in the split it was given for good",
                 column="is_in_its_split", value_set=[True]),
         promise("ExpectColumnValuesToBeInSet", "every example's message answers with its label",

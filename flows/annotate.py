@@ -24,6 +24,7 @@ from tasks.annotation import (
     unlabelled,
     versions,
 )
+from tasks.audit import draw_audit
 from tasks.consensus import settled_for_training
 from tasks.endpoint.switchboard import Switchboard, switchboard
 from tasks.source import Intake
@@ -43,7 +44,9 @@ async def annotate(run: Run) -> tuple[dict[str, str], dict[str, Usage], Intake]:
     for people in run.curation.people:
         labels.add(import_labels(run, people))
     async with _alone(run):
-        return *await _asked(run), labels
+        present, usages = await _asked(run)
+    draw_audit(run, present)
+    return present, usages, labels
 
 
 async def _asked(run: Run) -> tuple[dict[str, str], dict[str, Usage]]:

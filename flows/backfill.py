@@ -11,6 +11,7 @@ from flows.curate import curate, folder_name
 from schemas.curation import find, load
 from schemas.errors import RequestError
 from schemas.run import Labels
+from tasks.epoch import attainable
 from tasks.spending import priced
 
 WORST_LAST = ("unchanged", "published", "budget_stop", "refused", "source_refused")
@@ -51,10 +52,12 @@ async def backfill(
 
 
 def checked(curation: str, start: date, end: date, max_usd: float | None) -> None:
-    """Raise RequestError for a range that holds no date, or a limit on what has no known price."""
+    """Raise RequestError for a range that holds no date, a limit on what has no known price, or an audit too small."""
     if start > end:
         raise RequestError(f"the range is empty: {start} is after {end}")
-    priced(load(find(curation)), max_usd)
+    loaded = load(find(curation))
+    priced(loaded, max_usd)
+    attainable(loaded)
 
 
 def days(start: date, end: date) -> list[date]:

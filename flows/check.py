@@ -25,6 +25,7 @@ from tasks.endpoint.failure import complaint
 from tasks.endpoint.journal import Journal
 from tasks.endpoint.price import table_date, unpriced
 from tasks.endpoint.switchboard import Switchboard, switchboard
+from tasks.epoch import least_answers
 from tasks.estimate import bodies, estimate, total
 from tasks.report.wording import usd as dollars
 from tasks.source import Rejected, find
@@ -49,11 +50,13 @@ def check(curation: str, home: str | None) -> dict[str, Any]:
     ]
     tables = [_sample(run, "annotation", people, None, human.Parser(run, people)) for people in run.curation.people]
     rows = [row for source in sources for row in source["rows"]]
+    slices = {row["slice"] for source in sources for row in source["rows"]} if run.curation.accept else set()
     for part in sources + tables:
         del part["rows"]  # texts, which are not printed
     known, new = planned(run)["items"], sum(source["unread_records"] for source in sources)
     models = [asyncio.run(_tried(run, model, rows, known.get(model.name, 0) + new)) for model in run.curation.models]
     usd, left = total(models, "usd"), allowance(run)
+    many = max(len(slices), 1) if run.curation.accept and run.curation.accept.by_slice else 1
     functions = [_ruled(run, function, rows) for function in run.curation.functions]
     return {
         "curation": run.curation.name,
@@ -61,6 +64,7 @@ def check(curation: str, home: str | None) -> dict[str, Any]:
         "label_tables": tables,
         "models": models,
         "functions": functions,
+        "accept": least_answers(run.curation, many) if run.curation.accept else None,
         "calls": sum(model["calls"] for model in models),
         "usd": usd,
         "usd_at_most": total(models, "usd_at_most"),
@@ -189,7 +193,19 @@ def story(found: dict[str, Any]) -> str:
     for function in found["functions"]:
         others = "".join(f", {count:,} {reason}" for reason, count in function["reasons"].items())
         lines.append(f"  {function['name']}: of the sampled {function['labelled']:,} labelled{others}")
-    return "\n".join([*lines, *_money(found)])
+    return "\n".join([*lines, *_audit(found["accept"]), *_money(found)])
+
+
+def _audit(accept: dict[str, Any] | None) -> list[str]:
+    """Return what it takes to accept a model's labels, for people to read."""
+    if not accept:
+        return []
+    each = f" in each of {accept['slices']:,} slices" if accept["slices"] > 1 else ""
+    usd = "" if accept["usd"] is None else f", {dollars(accept['usd'])}"
+    return [
+        f"  a certificate takes {accept['least']:,} people's answers{each} at least, if all agree with the model; "
+        f"its audit of {accept['answers']:,} takes them about {accept['minutes']:,.0f} minutes{usd}"
+    ]
 
 
 def _cost(part: dict[str, Any]) -> str:

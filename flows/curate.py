@@ -20,6 +20,7 @@ from schemas.run import Labels, Run, started
 from tasks.annotation import Usage, versions
 from tasks.artifact import show
 from tasks.endpoint import keyed
+from tasks.epoch import attainable
 from tasks.release import evidence_file, identify, recall
 from tasks.run import begin, finish, totals
 from tasks.spending import asked, brought, priced
@@ -57,6 +58,7 @@ async def curate(
     """
     run, seconds = started(curation, as_of or scheduled_for(), labels, home, max_usd), {}
     priced(run.curation, max_usd)
+    attainable(run.curation)
     keyed(run.curation.models)
     get_run_logger().info("%s as of %s", run.curation.name, run.as_of)
     begin(run)

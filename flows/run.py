@@ -15,6 +15,7 @@ from typing import Any
 from flows.progress import Drawn, bar
 from schemas.curation import find, load
 from schemas.errors import AssayError, Interrupted
+from tasks.report.wording import certified
 
 EXIT = {"published": 0, "unchanged": 0, "refused": 3, "budget_stop": 4, "source_refused": 5}
 _ROOT = Path(__file__).resolve().parent.parent
@@ -28,10 +29,12 @@ def run(
     loaded = load(find(curation))  # a mistake in it is told before Prefect takes its seconds to start
     from flows.curate import curate
     from tasks.endpoint import keyed
+    from tasks.epoch import attainable
     from tasks.spending import priced
 
     priced(loaded, max_usd)
     keyed(loaded.models)
+    attainable(loaded)
     return _ended(curate(curation, as_of, "then", home, max_usd, return_state=True))
 
 
@@ -224,6 +227,7 @@ def _figures(summary: dict[str, Any]) -> list[str]:
         "  consensus  " + ", ".join(f"{count:,} {status}" for status, count in consensus.items()),
         "  splits     " + ", ".join(f"{count:,} {split}" for split, count in splits.items()),
     ]
+    lines += [f"  certified  {said}" for said in certified(summary["certificate"])]
     for name, accuracy in summary["accuracy"].items():
         if accuracy and accuracy["value"] is not None:
             lines.append(

@@ -6,7 +6,10 @@ from flows.plan import planned
 from flows.plan import story as plan_story
 from schemas.run import Run, started
 from tasks.annotation import versions
+from tasks.known import known
+from tasks.release.certificate import certificate
 from tasks.release.ledger import current
+from tasks.report.wording import certified
 from tasks.report.wording import usd as dollars
 from tasks.run import totals
 from tasks.spending import NOTHING, day_spend, month_spend, run_spend
@@ -17,9 +20,10 @@ DAYS = 7
 
 
 def status(curation: str, home: str | None) -> dict[str, Any]:
-    """Return {curation, store, latest, documents, items, annotations, spend, runs, next}."""
+    """Return {curation, store, latest, documents, items, annotations, certificate, spend, runs, next}."""
     run = started(curation, home=home)
-    held = totals.fn(run, versions.fn(run))
+    present = versions.fn(run)
+    held = totals.fn(run, present)
     del held["items"]["new"]
     spent = run_spend(run)
     return {
@@ -27,6 +31,7 @@ def status(curation: str, home: str | None) -> dict[str, Any]:
         "store": str(run.store),
         "latest": current(run.releases),
         **held,
+        "certificate": certificate(known(run, present), run.curation.accept, list(run.curation.labels.values)),
         "spend": _spend(run),
         "runs": [one | {"spend": spent.get(one["run_id"], NOTHING)} for one in _runs(run.store)],
         "next": planned(run),
@@ -74,6 +79,7 @@ def story(found: dict[str, Any]) -> str:
         f"  labels: {annotations['total']:,} count, {annotations['waiting']:,} wait for their document, "
         f"{annotations['quarantined']:,} quarantined",
         *(f"    {count:>8,}  {name}" for name, count in annotations["by_annotator"].items()),
+        *(f"  certified: {said}" for said in certified(found["certificate"])),
         *_spend_lines(found["spend"]),
         "last runs:",
         *(runs or ["  none"]),

@@ -9,6 +9,7 @@ from prefect import get_run_logger
 
 from schemas.consensus import Consensus
 from schemas.run import Run
+from tasks import epoch
 from tasks.agreement import confusion, item_entropy, measure_kinds
 from tasks.draft import see, write_figures, write_rows
 from tasks.known import known
@@ -76,6 +77,7 @@ def _consensus(run: Run, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     method = settings.method or ("ordinal" if run.curation.labels.kind == "rating" else "dawid-skene")
     found = posterior(votes(connection, labels), labels, method, scores=run.curation.labels.scores)
     connection.register("posterior", _rows(found))
+    connection.register("certified", epoch.accepted(connection, run.curation.accept))
     keep(connection, "suggestion")
     limits = {"min_labels": settings.min_labels, "min_posterior": settings.min_posterior}
     return relation(connection, "consensus", **limits).pl()

@@ -5,14 +5,15 @@ from datetime import date
 import duckdb
 
 from schemas.run import Run
+from tasks import epoch
 from tasks.sql import query
 from tasks.store import Store
 
-_VIEWS = ("known_item", "vote", "model_vote")
+_VIEWS = ("known_item", "vote", "model_vote", "epoch_now", "candidate_now", "blind_answer", "draw_now")
 
 
 def known(run: Run, versions: dict[str, str] | None = None) -> duckdb.DuckDBPyConnection:
-    """Return a connection with the store's tables and the views known_item, vote and model_vote as of the run.
+    """Return a connection with the store's tables and, as of the run, the views known_item, vote, model_vote and draw_now.
 
     `versions` names the version of each model or labelling function that counts; without it no such label is seen.
     """
@@ -24,6 +25,10 @@ def known(run: Run, versions: dict[str, str] | None = None) -> duckdb.DuckDBPyCo
     connection.execute("set variable calibrated = $names::varchar[]", {"names": calibrated})
     cascades = "set variable cascades = $cascades::struct(annotator varchar, first varchar, least double)[]"
     connection.execute(cascades, {"cascades": _cascades(run)})
+    accept, model = run.curation.accept, run.curation.accepted_model
+    connection.execute("set variable terms = $terms", {"terms": epoch.terms(run, versions or {})})
+    connection.execute("set variable is_batch = $batch", {"batch": bool(accept and accept.claim == "batch")})
+    connection.execute("set variable accepted = $name", {"name": model.name if model else ""})
     for view in _VIEWS:
         connection.execute(f"create view {view} as {query(view)}")
     return connection

@@ -105,6 +105,7 @@ def test_two_equally_probable_labels_are_a_tie_though_one_has_more_votes(tmp_pat
     connection.execute("create view item_entropy as select 'i' as item_id, false as is_tie, 0.6 as entropy_nats")  # fmt: skip
     connection.execute("create view posterior as select 'i' as item_id, null as posterior, null as label, 0.5 as posterior_share, 0.7 as posterior_entropy_nats, null as posterior_mean, null as posterior_median, null as posterior_sd")  # fmt: skip
     connection.execute("create view suggestion as select '' as item_id, 0 as models, '' as label, 0.0 as entropy_nats, 0.0 as disagreement_nats")  # fmt: skip
+    connection.execute("create view certified as select '' as item_id, '' as label")
     row = relation(connection, "consensus", min_labels=2, min_posterior=0.5).pl().to_dicts()[0]
     assert (row["status"], row["label"], row["reason"]) == ("unresolved", None, "tie")
 

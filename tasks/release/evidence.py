@@ -10,10 +10,9 @@ from tasks.annotator.version import guideline_version, guidelines
 from tasks.draft import figures, see
 from tasks.endpoint.price import table_date
 from tasks.known import known
+from tasks.release.certificate import certificate
 from tasks.release.code import code_version
 from tasks.sql import relation
-
-NO_CERTIFICATE = "No model's label was accepted without people, so there is nothing to certify."
 
 
 def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
@@ -47,7 +46,7 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
         "splits": {"train": 0, "validation": 0, "test": 0} | _counts(connection, "example", "split"),
         "split_labels": _nested(connection, "example", "split", "label"),
         "excluded": chosen["excluded"],
-        "certificate": {"statement": None, "reason": NO_CERTIFICATE},
+        "certificate": certificate(connection, curation.accept, list(curation.labels.values)),
         "cost": _row(connection, "cost") | {"price_table": str(table_date())},
         "versions": {
             "assay": code_version(),

@@ -5,6 +5,7 @@ from pathlib import Path
 import duckdb
 
 from schemas.run import Run
+from tasks import epoch
 from tasks.draft import figures, see
 from tasks.known import known
 from tasks.release.shapes import SPLITS
@@ -18,6 +19,7 @@ def reduce(run: Run, versions: dict[str, str], staged: Path) -> Path:
     """Return a DuckDB file with one table per suite, read back from the staged files and from what is known."""
     connection = known(run, versions)
     see(run, connection, "consensus")
+    connection.register("certified", epoch.accepted(connection, run.curation.accept))
     _see_staged(connection, staged)
     alpha = figures(run, "agreement")["people"]["agreement"]["krippendorff_alpha"]
     entropy = figures(run, "agreement")["people"]["entropy"]["mean_nats"]

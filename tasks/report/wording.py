@@ -94,6 +94,18 @@ def plural(number: float | None, one: str, many: str | None = None) -> str:
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
+def certified(certificate: Mapping[str, Any]) -> list[str]:
+    """Return what is certified, or why nothing is, and what waits for people; nothing where nothing may be accepted."""
+    if "claim" not in certificate:
+        return []
+    said = [certificate["statement"] or certificate["reason"]]
+    if left := certificate.get("drawn", 0) - certificate.get("audited", 0):
+        said.append(
+            f"{plural(left, 'audit')} without an answer: `assay queue` hands them out, `assay import` takes answers"
+        )
+    return said
+
+
 def observed(value: Any) -> str:
     """Return what a check saw, short enough to stand in a table."""
     if value is None:

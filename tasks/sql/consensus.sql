@@ -1,8 +1,9 @@
 -- consensus: how each item was settled, before the queue is drawn.
 -- grain:  one row per item known by the date
--- reads:  known_item, vote, item_entropy (of people's votes), posterior, suggestion
+-- reads:  known_item, vote, item_entropy (of people's votes), posterior, suggestion, certified (item and label accepted)
 -- A tie is one of votes, or of probabilities: then no label is the most probable.
--- The order in which statuses are tried is design: people first; without a certificate no model settles anything.
+-- The order in which statuses are tried is design: people first; without a certificate no model settles anything, and
+-- with one no label that the people asked by now lean away from.
 -- A person who labelled two documents of one item is one person, with two votes.
 with
 
@@ -35,7 +36,8 @@ counted as (
         item_entropy.entropy_nats,
         suggestion.label as suggestion,
         suggestion.entropy_nats as suggestion_entropy_nats,
-        suggestion.disagreement_nats as suggestion_disagreement_nats
+        suggestion.disagreement_nats as suggestion_disagreement_nats,
+        case when posterior.label = certified.label or person.people is null then certified.label end as accepted
 
     from known_item
 
@@ -46,6 +48,8 @@ counted as (
     left join posterior using (item_id)
 
     left join suggestion using (item_id)
+
+    left join certified using (item_id)
 
 ),
 
@@ -66,8 +70,8 @@ judged as (
 
 select
     item_id,
-    case when reason is null then 'human' else 'unresolved' end as status,
-    case when reason is null then label end as label,
+    case when reason is null then 'human' when accepted is not null then 'accepted' else 'unresolved' end as status,
+    case when reason is null then label else accepted end as label,
     posterior,
     posterior_share,
     posterior_entropy_nats,
@@ -81,7 +85,7 @@ select
     suggestion,
     suggestion_entropy_nats,
     suggestion_disagreement_nats,
-    reason
+    case when accepted is null then reason end as reason
 
 from judged
 

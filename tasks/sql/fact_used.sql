@@ -1,6 +1,6 @@
 -- fact_used: every fact a release as of the date rests on, as one line of JSON each.
 -- grain:  one row per fact
--- reads:  document, quarantine, file, known_item, neighbour, vote, annotation, model_vote, reply; as_of, labels_until
+-- reads:  document, quarantine, file, known_item, neighbour, vote, annotation, model_vote, reply, epoch_now, candidate_now, draw_now; as_of, labels_until
 -- A figure that a release shows must change when, and only when, a line here does.
 -- A model's annotation is named with what it says: the same item asked again elsewhere may have been answered otherwise.
 select to_json(['document', document_id, item_id, group_id])::varchar as fact
@@ -87,6 +87,24 @@ select to_json([
 from model_vote
 
 join annotation using (annotation_id)
+
+union all
+
+select to_json(['epoch', epoch_id, thresholds, previous, reason, available_on::varchar])::varchar
+
+from epoch_now
+
+union all
+
+select to_json(['candidate', candidate_id, label, score::varchar, available_on::varchar])::varchar
+
+from candidate_now
+
+union all
+
+select to_json(['draw', draw_id, place::varchar, policy, inclusion_probability::varchar, answer])::varchar
+
+from draw_now
 
 union all
 

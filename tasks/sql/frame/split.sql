@@ -1,6 +1,6 @@
 -- split: what the gate sees of the examples, read back from the files that would be published.
 -- grain:  one row per example
--- reads:  published, message, known_item
+-- reads:  published, message, known_item, certified
 with
 
 given as (
@@ -17,6 +17,7 @@ select
     coalesce(given.item_id, 'no row of the table') as item_id,
     given.label,
     given.status,
+    case when given.status = 'accepted' then coalesce(certified.label = given.label, false) end as is_certified,
     coalesce(given.split = given.file and known_item.split = given.file, false) as is_in_its_split,
     coalesce(
         message.messages[-1].role = 'assistant'
@@ -32,3 +33,5 @@ full join message
     and message.position = given.position
 
 left join known_item on known_item.item_id = given.item_id
+
+left join certified on certified.item_id = given.item_id

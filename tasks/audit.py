@@ -1,0 +1,183 @@
+"""Items that a model has labelled and no person: a uniform random sample of them is drawn for people to audit."""
+
+import json
+from typing import Any
+
+import duckdb
+import polars as pl
+from prefect import get_run_logger
+
+from schemas.curation import Accept
+from schemas.run import Run
+from tasks import epoch
+from tasks.certificate import least_audits, thresholds
+from tasks.known import known
+from tasks.sql import relation
+from tasks.stage import stage
+from tasks.store import Ids, Store, alone
+from tasks.store.ids import share
+
+WATCH = 20  # a night's queue holds one audit in so many once the epoch has its audit: it tells when errors grow
+
+
+@stage
+def draw_audit(run: Run, versions: dict[str, str]) -> dict[str, int]:
+    """Return {joined, drawn}: how many items the epoch in force covers anew, and how many of them people are to audit.
+
+    Opens an epoch where none is in force, and the next one where the certificate of this one has expired. A run for a
+    date before the last that drew adds nothing: what it would draw was drawn, or not, when that was the present.
+    """
+    accept, counts = run.curation.accept, {"joined": 0, "drawn": 0}
+    if accept is None:
+        return counts
+    if not epoch.terms(run, versions):
+        get_run_logger().info("the audit waits: %s has no version yet", run.curation.accepted_model.name)
+        return counts
+    with alone(run.store, "audit", wait=True):
+        if _is_past(run):
+            return counts
+        counts["joined"] = _join(run, versions) if _is_open(run, versions) else 0
+        if why := _renewal(run, versions):
+            counts["joined"] += _open(run, versions, why)
+        counts["drawn"] = _draw(run, versions)
+    get_run_logger().info("%d items joined the epoch, %d drawn for the audit", counts["joined"], counts["drawn"])
+    return counts
+
+
+def _is_past(run: Run) -> bool:
+    query = (
+        "select max(available_on) from (from epoch select available_on union all from candidate select available_on)"
+    )
+    (last,) = Store(run.store).connect().sql(query).fetchone()
+    return last is not None and last > run.as_of
+
+
+def _is_open(run: Run, versions: dict[str, str]) -> bool:
+    """Return whether an epoch is in force that still takes items in: a batch does not, once it has some."""
+    connection, is_batch = known(run, versions), run.curation.accept.claim == "batch"
+    empty = "select count(*) from epoch_now anti join candidate_now using (epoch_id)"
+    return bool(connection.sql(empty if is_batch else "select count(*) from epoch_now").fetchone()[0])
+
+
+def _renewal(run: Run, versions: dict[str, str]) -> str | None:
+    """Return why a new epoch is to be opened; None where the one in force stays."""
+    connection, accept = known(run, versions), run.curation.accept
+    last = connection.sql("select terms from epoch order by recorded_at desc, generation desc limit 1").fetchone()
+    if not len(connection.table("epoch_now")):
+        return _changed(json.loads(last[0]), json.loads(epoch.terms(run, versions))) if last else "first"
+    if accept.claim == "batch":
+        latest = epoch.proofs(connection, accept)
+        newest = [proof for proof in latest if proof.generation == latest[-1].generation]
+        return "next batch" if all(proof.is_due for proof in newest) else None
+    return epoch.ended(connection, accept)
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> str:
+    return ", ".join(sorted(key for key in before | now if before.get(key) != now.get(key))) or "resumed"
+
+
+def _open(run: Run, versions: dict[str, str], why: str) -> int:
+    """Return how many items the new epoch covers; 0 where there are too few to certify any, and none is opened."""
+    connection, ids, terms = known(run, versions), Ids(run.curation.name), epoch.terms(run, versions)
+    last = connection.sql("select epoch_id, generation from epoch_now order by generation desc limit 1").fetchone()
+    if run.curation.accept.claim == "stream":  # of what the one before covered, all that no person has labelled
+        connection.execute("create or replace view candidate_now as select * from candidate where false")
+    rows = relation(connection, "candidate_fresh").pl()
+    grids = _grids(rows, run.curation.accept)
+    if not grids:
+        get_run_logger().info("no epoch is opened (%s): too few of %d items to certify any", why, len(rows))
+        return 0
+    generation = last[1] + 1 if last else 0
+    epoch_id = ids.id("epoch", terms, generation)
+    opened = {
+        "epoch_id": epoch_id, "generation": generation, "terms": terms, "thresholds": json.dumps(grids),
+        "previous": _before(connection), "reason": why, "seed": ids.id("seed", epoch_id),
+    } | _stamp(run)  # fmt: skip
+    Store(run.store).merge("epoch", [opened])
+    get_run_logger().info("an epoch begins (%s); models' labels are accepted once its audit has cleared them", why)
+    return _join(run, versions)
+
+
+def _before(connection: duckdb.DuckDBPyConnection) -> str | None:
+    row = connection.sql("select epoch_id from epoch order by recorded_at desc, generation desc limit 1").fetchone()
+    return row and row[0]
+
+
+def _grids(rows: pl.DataFrame, accept: Accept) -> dict[str, Any]:
+    """Return the grid of each slice that has enough items for its audit to certify any; the others stay people's."""
+    of_slice = rows.with_columns(epoch.slices_of(rows, accept).alias("slice"))
+    parts = {name: part for (name,), part in of_slice.sort("slice").group_by("slice", maintain_order=True)}
+    claim, names = epoch.claim(accept), sorted(parts)
+    while names:
+        least = least_audits(claim, slices=len(names))
+        enough = [name for name in names if min(len(parts[name]), accept.audit) >= least]
+        if enough == names:
+            break
+        names = enough
+    return {
+        name: epoch.as_json(thresholds(parts[name]["score"].to_numpy(), claim, accept.audit, len(names)))
+        for name in names
+    }
+
+
+def _join(run: Run, versions: dict[str, str]) -> int:
+    """Return how many items join the epoch that was opened last."""
+    connection, ids = known(run, versions), Ids(run.curation.name)
+    (epoch_id, seed) = connection.sql("select epoch_id, seed from epoch_now order by generation desc").fetchone()
+    by_slice = run.curation.accept.by_slice
+    return Store(run.store).merge("candidate", [{
+        "candidate_id": ids.id("candidate", epoch_id, item_id), "epoch_id": epoch_id, "item_id": item_id,
+        "label": label, "score": score, "slice": name if by_slice else None, "draw_position": share(seed, item_id),
+    } | _stamp(run) for item_id, label, score, name in relation(connection, "candidate_fresh").fetchall()])  # fmt: skip
+
+
+def _draw(run: Run, versions: dict[str, str]) -> int:
+    """Return how many items were drawn: up to the audit of each slice, later a few of the night's; never over the queue."""
+    connection, accept = known(run, versions), run.curation.accept
+    last = connection.sql("select epoch_id, thresholds, seed from epoch_now order by generation desc").fetchone()
+    if last is None:
+        return 0
+    epoch_id, grids, seed = last
+    rows = epoch.covered(connection).filter(epoch_id=epoch_id)
+    rows = rows.with_columns(epoch.slices_of(rows, accept).alias("slice"))
+    rows = rows.filter(pl.col("slice").is_in(list(json.loads(grids))))
+    room = run.curation.review.items - (rows["place"].is_not_null() & ~rows["is_answered"].fill_null(False)).sum()
+    chosen = _audit(rows, accept.audit, room)
+    if not chosen and accept.claim == "stream":
+        chosen = _watch(rows.filter(available_on=run.as_of), run.curation.review.items // WATCH, room)
+    ids, drawn = Ids(run.curation.name), rows["place"].max() or 0
+    return Store(run.store).merge("draw", [{
+        "draw_id": ids.id("draw", epoch_id, item_id), "epoch_id": epoch_id, "item_id": item_id, "policy": policy,
+        "place": drawn + number, "inclusion_probability": chance, "seed": seed,
+    } | _stamp(run) for number, (item_id, policy, chance) in enumerate(chosen, start=1)])  # fmt: skip
+
+
+def _audit(rows: pl.DataFrame, audit: int, room: int) -> list[tuple[str, str, float]]:
+    """Return item, policy and chance of the next draws of each slice, the smallest need first, as far as there is room."""
+    parts = [part for _, part in rows.sort("slice").group_by("slice", maintain_order=True)]
+    open_parts = [(part.filter(pl.col("place").is_null()), audit - part["place"].is_not_null().sum()) for part in parts]
+    needs = sorted(((min(need, len(part)), part) for part, need in open_parts), key=lambda pair: pair[0])
+    chosen = []
+    for left, (need, part) in zip(range(len(needs), 0, -1), needs, strict=True):
+        some = _lowest(part, min(need, max(room, 0) // left), "audit")
+        chosen += some
+        room -= len(some)
+    return chosen
+
+
+def _watch(tonight: pl.DataFrame, most: int, room: int) -> list[tuple[str, str, float]]:
+    """Return item, policy and chance of the few of the night's new items that are audited to see whether errors grow."""
+    undrawn = tonight.filter(pl.col("place").is_null())
+    return _lowest(undrawn, min(most - (len(tonight) - len(undrawn)), max(room, 0)), "watch")
+
+
+def _lowest(part: pl.DataFrame, count: int, policy: str) -> list[tuple[str, str, float]]:
+    """Return the items with the lowest draw positions: each of those present had the same chance."""
+    count = min(count, len(part))
+    if count <= 0:
+        return []
+    return [(item_id, policy, count / len(part)) for item_id in part.sort("draw_position")["item_id"][:count]]
+
+
+def _stamp(run: Run) -> dict[str, Any]:
+    return {"available_on": run.as_of, "recorded_at": run.started_at, "run_id": run.run_id}

@@ -1,0 +1,183 @@
+"""An epoch: the terms fixed before its first audit, and what its audit has proven of models' labels by now."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from schemas.curation import Accept, Curation
+from schemas.errors import RequestError
+from schemas.run import Run
+from tasks.annotator.version import guideline_version, guidelines
+from tasks.certificate import Claim, Found, Grid, Sample, certify, change, least_audits
+from tasks.text import canonical
+
+SCORE = "max_probability"  # what a label is accepted by: the greatest probability of its model's distribution
+ALL = ""  # names the one slice there is where the promise is not made by slice
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the audit of an epoch proves of one slice."""
+
+    epoch_id: str
+    generation: int
+    slice: str
+    grid: Grid
+    found: Found
+    drawn: int
+    is_due: bool
+    """Whether it may be looked at: a stream always, a batch once all that was drawn is answered."""
+
+    @property
+    def threshold(self) -> float | None:
+        """Return the score from which labels are accepted; None where none is."""
+        return self.found.threshold if self.is_due else None
+
+
+def terms(run: Run, versions: dict[str, str]) -> str:
+    """Return what a change of ends an epoch, as JSON; empty where no model's label may be accepted now."""
+    accept, model = run.curation.accept, run.curation.accepted_model
+    if accept is None or model is None or model.name not in versions:
+        return ""
+    fixed = {
+        "annotator": model.name,
+        "version": versions[model.name],
+        "guideline": guideline_version(guidelines(run.curation.labels, run.folder)),
+        "labels": list(run.curation.labels.values),
+        "score": SCORE,
+        "calibration": model.calibration,
+        "claim": accept.claim,
+        "max_error": accept.max_error,
+        "confidence": accept.confidence,
+        "by_slice": accept.by_slice,
+    }
+    # a stream may be looked at as often as one likes, so a longer audit is no other promise; a batch only once
+    return canonical(fixed | ({"audit": accept.audit} if accept.claim == "batch" else {}))
+
+
+def claim(accept: Accept) -> Claim:
+    """Return the promise that a curation wants to make of the labels it accepts."""
+    return Claim(accept.max_error, accept.confidence, "stream" if accept.claim == "stream" else "hypergeometric")
+
+
+def attainable(curation: Curation) -> None:
+    """Raise RequestError where the curation accepts models' labels on terms that no audit can ever meet."""
+    if curation.accept:
+        least_answers(curation)
+
+
+def least_answers(curation: Curation, slices: int = 1) -> dict[str, Any]:
+    """Return the fewest answers that can certify what is asked for, all right, and what people's time for them costs.
+
+    {slices, least, audit, answers, minutes, usd}: `least` and `audit` are of each slice, `answers` the audits of all. Raise
+    RequestError where the audit is smaller than the least: no answers could ever certify anything.
+    """
+    accept, review = curation.accept, curation.review
+    least = least_audits(claim(accept), slices=slices)
+    if accept.audit < least:
+        each = " in each slice" if slices > 1 else ""
+        raise RequestError(
+            f"accept: an audit of {accept.audit:,} can never certify an error of at most {accept.max_error:.2%} with "
+            f"{accept.confidence:.1%} confidence: it takes {least:,} answers{each}, all of them right; "
+            "raise `audit` or `max_error`, or lower `confidence`"
+        )
+    answers = accept.audit * slices
+    return {
+        "slices": slices, "least": least, "audit": accept.audit, "answers": answers,
+        "minutes": round(answers * review.seconds_per_item / 60, 1),
+        "usd": None if review.usd_per_item is None else round(answers * review.usd_per_item, 2),
+    }  # fmt: skip
+
+
+def slices_of(rows: pl.DataFrame, accept: Accept) -> pl.Series:
+    """Return the slice each row is certified in."""
+    return rows["slice"].fill_null(ALL) if accept.by_slice else pl.repeat(ALL, len(rows), dtype=pl.String, eager=True)
+
+
+def proofs(connection: duckdb.DuckDBPyConnection, accept: Accept | None) -> list[Proof]:
+    """Return what the audits of the epochs in force prove, epoch by epoch and slice by slice."""
+    if accept is None:
+        return []
+    epochs = connection.sql("select epoch_id, generation, thresholds from epoch_now order by generation").fetchall()
+    rows = covered(connection)
+    rows = rows.with_columns(slices_of(rows, accept).alias("slice"))
+    return [
+        proof
+        for epoch_id, generation, thresholds in epochs
+        for proof in _proofs(rows.filter(epoch_id=epoch_id), epoch_id, generation, json.loads(thresholds), accept)
+    ]
+
+
+def covered(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Return one row per epoch in force and item it covers, with its draw and answer where it was drawn."""
+    return connection.sql("""
+        select
+            candidate_now.*, draw_now.place, draw_now.policy, draw_now.inclusion_probability,
+            draw_now.available_on as drawn_on, draw_now.answer, draw_now.is_answered, draw_now.is_wrong
+        from candidate_now
+        left join draw_now using (epoch_id, item_id)
+        order by epoch_id, item_id
+    """).pl()
+
+
+def _proofs(rows: pl.DataFrame, epoch_id: str, generation: int, grids: dict[str, Any], accept: Accept) -> list[Proof]:
+    found = []
+    for name, grid in grids.items():
+        some = rows.filter(pl.col("slice") == name)
+        grid = Grid(**{key: tuple(value) for key, value in grid.items()})
+        drawn, answered = some["place"].is_not_null().sum(), some["is_answered"].fill_null(False).sum()
+        is_whole = drawn >= min(accept.audit, len(some)) and answered == drawn
+        result = certify(sample(some), grid, claim(accept), slices=len(grids))
+        found.append(Proof(epoch_id, generation, name, grid, result, drawn, accept.claim == "stream" or is_whole))
+    return found
+
+
+def sample(rows: pl.DataFrame) -> Sample:
+    """Return what is certified of one slice's items: their scores, and how their audit went."""
+    return Sample(
+        score=rows["score"].to_numpy(),
+        place=rows["place"].fill_null(0).to_numpy().astype(np.int64),
+        wrong=rows["is_wrong"].fill_null(False).to_numpy(),
+        answered=rows["is_answered"].fill_null(False).to_numpy(),
+    )
+
+
+def accepted(connection: duckdb.DuckDBPyConnection, accept: Accept | None) -> pl.DataFrame:
+    """Return item and label of everything that a certificate accepts now, whatever people say of it; {item_id, label}."""
+    limits = pl.DataFrame(
+        [
+            (proof.epoch_id, proof.slice, proof.threshold)
+            for proof in proofs(connection, accept)
+            if proof.threshold is not None
+        ],
+        schema={"epoch_id": pl.String, "slice": pl.String, "threshold": pl.Float64},
+        orient="row",
+    )
+    if accept is None or limits.is_empty():
+        return pl.DataFrame(schema={"item_id": pl.String, "label": pl.String})
+    rows = connection.sql("select * from candidate_now").pl()
+    rows = rows.with_columns(slices_of(rows, accept).alias("slice")).join(limits, on=["epoch_id", "slice"])
+    return rows.filter(pl.col("score") >= pl.col("threshold")).select("item_id", "label").sort("item_id")
+
+
+def ended(connection: duckdb.DuckDBPyConnection, accept: Accept) -> str | None:
+    """Return why the stream's certificate no longer holds: scores_changed or errors_changed, and since when."""
+    rows = covered(connection).sort("available_on", "draw_position")
+    nights = [night["score"].to_numpy() for _, night in rows.group_by("available_on", maintain_order=True)]
+    if len(nights) > 1 and (moved := change.score_change(nights[1:], nights[0])).alarm:
+        night = rows["available_on"].unique().sort()[1 + moved.at]
+        return f"scores_changed on {night}"
+    taken = accepted(connection, accept)
+    audited = rows.join(taken, on="item_id", how="semi").filter(pl.col("is_answered")).sort("place")
+    if (moved := change.risk_change(audited["is_wrong"].to_numpy(), accept.max_error)).alarm:
+        return f"errors_changed at audit {moved.at + 1}"
+    return None
+
+
+def as_json(grid: Grid) -> dict[str, Any]:
+    """Return a grid as the epoch's fact keeps it."""
+    return asdict(grid)

@@ -1,0 +1,61 @@
+-- blind_answer: what people say of an item that was handed out to them without the model's label.
+-- grain:  one row per item that somebody answered
+-- reads:  annotation, handout; labels_until
+-- Each person's latest answer counts. Where two labels have most answers, or the last answer was withdrawn, it is null.
+with
+
+answer as (
+
+    select
+        handout.item_id,
+        annotation.label
+
+    from annotation
+
+    join handout using (handout_id)
+
+    where
+        annotation.annotator_kind = 'human'
+        and not handout.is_suggestion_shown
+        and annotation.available_on <= getvariable('labels_until')
+
+    qualify row_number() over (
+        partition by handout.item_id, annotation.annotator_id
+        order by annotation.event_at desc nulls last, annotation.recorded_at desc, annotation.annotation_id desc
+    ) = 1
+
+),
+
+counted as (
+
+    select
+        item_id,
+        label,
+        count(*) as answers
+
+    from answer
+
+    where label is not null
+
+    group by
+        item_id,
+        label
+
+)
+
+select
+    item_id,
+    case when count(*) = 1 then any_value(label) end as answer,
+    any_value(answers) as answers
+
+from (
+
+    select *
+
+    from counted
+
+    qualify answers = max(answers) over (partition by item_id)
+
+)
+
+group by item_id
