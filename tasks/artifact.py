@@ -7,6 +7,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact, c
 
 from schemas.run import Run
 from tasks.report import agreement_picture
+from tasks.report.wording import certified
 from tasks.stage import stage
 
 
@@ -20,6 +21,9 @@ def show(run: Run, summary: dict[str, Any], evidence: dict[str, Any] | None) -> 
         verdict = evidence["gate"]
         said = "passed" if verdict["passed"] else "refused: nothing was published"
         create_markdown_artifact(key=f"{key}-gate", markdown=verdict_markdown(verdict), description=f"The gate {said}")
+        if said := certified(evidence["certificate"]):
+            what = "What is certified of models' labels"
+            create_markdown_artifact(key=f"{key}-certificate", markdown="\n\n".join(said), description=what)
         picture = b64encode(agreement_picture(evidence).encode()).decode()
         create_image_artifact(
             key=f"{key}-agreement",

@@ -66,7 +66,7 @@ def _renewal(run: Run, versions: dict[str, str]) -> str | None:
     if not len(connection.table("epoch_now")):
         return _changed(json.loads(last[0]), json.loads(epoch.terms(run, versions))) if last else "first"
     if accept.claim == "batch":
-        latest = epoch.proofs(connection, accept)
+        latest = epoch.audited(connection, accept).proofs
         newest = [proof for proof in latest if proof.generation == latest[-1].generation]
         return "next batch" if all(proof.is_due for proof in newest) else None
     return epoch.ended(connection, accept)
@@ -95,7 +95,7 @@ def _open(run: Run, versions: dict[str, str], why: str) -> int:
     } | _stamp(run)  # fmt: skip
     Store(run.store).merge("epoch", [opened])
     get_run_logger().info("an epoch begins (%s); models' labels are accepted once its audit has cleared them", why)
-    return _join(run, versions)
+    return _joined(run, opened["epoch_id"], opened["seed"], rows)
 
 
 def _before(connection: duckdb.DuckDBPyConnection) -> str | None:
@@ -122,13 +122,18 @@ def _grids(rows: pl.DataFrame, accept: Accept) -> dict[str, Any]:
 
 def _join(run: Run, versions: dict[str, str]) -> int:
     """Return how many items join the epoch that was opened last."""
-    connection, ids = known(run, versions), Ids(run.curation.name)
+    connection = known(run, versions)
     (epoch_id, seed) = connection.sql("select epoch_id, seed from epoch_now order by generation desc").fetchone()
-    by_slice = run.curation.accept.by_slice
+    return _joined(run, epoch_id, seed, relation(connection, "candidate_fresh").pl())
+
+
+def _joined(run: Run, epoch_id: str, seed: str, rows: pl.DataFrame) -> int:
+    """Return how many items are new to the epoch; its facts say so from here on."""
+    ids, by_slice = Ids(run.curation.name), run.curation.accept.by_slice
     return Store(run.store).merge("candidate", [{
         "candidate_id": ids.id("candidate", epoch_id, item_id), "epoch_id": epoch_id, "item_id": item_id,
         "label": label, "score": score, "slice": name if by_slice else None, "draw_position": share(seed, item_id),
-    } | _stamp(run) for item_id, label, score, name in relation(connection, "candidate_fresh").fetchall()])  # fmt: skip
+    } | _stamp(run) for item_id, label, score, name in rows.select("item_id", "label", "score", "slice").iter_rows()])  # fmt: skip
 
 
 def _draw(run: Run, versions: dict[str, str]) -> int:
@@ -138,8 +143,7 @@ def _draw(run: Run, versions: dict[str, str]) -> int:
     if last is None:
         return 0
     epoch_id, grids, seed = last
-    rows = epoch.covered(connection).filter(epoch_id=epoch_id)
-    rows = rows.with_columns(epoch.slices_of(rows, accept).alias("slice"))
+    rows = epoch.audited(connection, accept).rows.filter(epoch_id=epoch_id)
     rows = rows.filter(pl.col("slice").is_in(list(json.loads(grids))))
     room = run.curation.review.items - (rows["place"].is_not_null() & ~rows["is_answered"].fill_null(False)).sum()
     chosen = _audit(rows, accept.audit, room)

@@ -26,7 +26,6 @@ class Proof:
     epoch_id: str
     generation: int
     slice: str
-    grid: Grid
     found: Found
     drawn: int
     is_due: bool
@@ -36,6 +35,26 @@ class Proof:
     def threshold(self) -> float | None:
         """Return the score from which labels are accepted; None where none is."""
         return self.found.threshold if self.is_due else None
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What the epochs in force cover, and what is proven of it."""
+
+    rows: pl.DataFrame
+    """One row per epoch and item it covers, with its draw and its answer where it was drawn."""
+    proofs: list[Proof]
+    """One per epoch and slice."""
+
+    @property
+    def accepted(self) -> pl.DataFrame:
+        """Return the rows whose label is accepted."""
+        limits = [
+            (proof.epoch_id, proof.slice, proof.threshold) for proof in self.proofs if proof.threshold is not None
+        ]
+        kinds = {"epoch_id": pl.String, "slice": pl.String, "threshold": pl.Float64}
+        rows = self.rows.join(pl.DataFrame(limits, schema=kinds, orient="row"), on=["epoch_id", "slice"])
+        return rows.filter(pl.col("score") >= pl.col("threshold"))
 
 
 def terms(run: Run, versions: dict[str, str]) -> str:
@@ -98,23 +117,9 @@ def slices_of(rows: pl.DataFrame, accept: Accept) -> pl.Series:
     return rows["slice"].fill_null(ALL) if accept.by_slice else pl.repeat(ALL, len(rows), dtype=pl.String, eager=True)
 
 
-def proofs(connection: duckdb.DuckDBPyConnection, accept: Accept | None) -> list[Proof]:
-    """Return what the audits of the epochs in force prove, epoch by epoch and slice by slice."""
-    if accept is None:
-        return []
-    epochs = connection.sql("select epoch_id, generation, thresholds from epoch_now order by generation").fetchall()
-    rows = covered(connection)
-    rows = rows.with_columns(slices_of(rows, accept).alias("slice"))
-    return [
-        proof
-        for epoch_id, generation, thresholds in epochs
-        for proof in _proofs(rows.filter(epoch_id=epoch_id), epoch_id, generation, json.loads(thresholds), accept)
-    ]
-
-
-def covered(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Return one row per epoch in force and item it covers, with its draw and answer where it was drawn."""
-    return connection.sql("""
+def audited(connection: duckdb.DuckDBPyConnection, accept: Accept) -> Audited:
+    """Return what the epochs in force cover, and what their audits prove, epoch by epoch and slice by slice."""
+    rows = connection.sql("""
         select
             candidate_now.*, draw_now.place, draw_now.policy, draw_now.inclusion_probability,
             draw_now.available_on as drawn_on, draw_now.answer, draw_now.is_answered, draw_now.is_wrong
@@ -122,6 +127,14 @@ def covered(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
         left join draw_now using (epoch_id, item_id)
         order by epoch_id, item_id
     """).pl()
+    rows = rows.with_columns(slices_of(rows, accept).alias("slice"))
+    epochs = connection.sql("select epoch_id, generation, thresholds from epoch_now order by generation").fetchall()
+    found = [
+        proof
+        for epoch_id, generation, thresholds in epochs
+        for proof in _proofs(rows.filter(epoch_id=epoch_id), epoch_id, generation, json.loads(thresholds), accept)
+    ]
+    return Audited(rows, found)
 
 
 def _proofs(rows: pl.DataFrame, epoch_id: str, generation: int, grids: dict[str, Any], accept: Accept) -> list[Proof]:
@@ -131,12 +144,12 @@ def _proofs(rows: pl.DataFrame, epoch_id: str, generation: int, grids: dict[str,
         grid = Grid(**{key: tuple(value) for key, value in grid.items()})
         drawn, answered = some["place"].is_not_null().sum(), some["is_answered"].fill_null(False).sum()
         is_whole = drawn >= min(accept.audit, len(some)) and answered == drawn
-        result = certify(sample(some), grid, claim(accept), slices=len(grids))
-        found.append(Proof(epoch_id, generation, name, grid, result, drawn, accept.claim == "stream" or is_whole))
+        result = certify(_sample(some), grid, claim(accept), slices=len(grids))
+        found.append(Proof(epoch_id, generation, name, result, drawn, accept.claim == "stream" or is_whole))
     return found
 
 
-def sample(rows: pl.DataFrame) -> Sample:
+def _sample(rows: pl.DataFrame) -> Sample:
     """Return what is certified of one slice's items: their scores, and how their audit went."""
     return Sample(
         score=rows["score"].to_numpy(),
@@ -147,34 +160,22 @@ def sample(rows: pl.DataFrame) -> Sample:
 
 
 def accepted(connection: duckdb.DuckDBPyConnection, accept: Accept | None) -> pl.DataFrame:
-    """Return item and label of everything that a certificate accepts now, whatever people say of it; {item_id, label}."""
-    limits = pl.DataFrame(
-        [
-            (proof.epoch_id, proof.slice, proof.threshold)
-            for proof in proofs(connection, accept)
-            if proof.threshold is not None
-        ],
-        schema={"epoch_id": pl.String, "slice": pl.String, "threshold": pl.Float64},
-        orient="row",
-    )
-    if accept is None or limits.is_empty():
+    """Return {item_id, label} of everything that a certificate accepts now, whatever people say of it."""
+    if accept is None:
         return pl.DataFrame(schema={"item_id": pl.String, "label": pl.String})
-    rows = connection.sql("select * from candidate_now").pl()
-    rows = rows.with_columns(slices_of(rows, accept).alias("slice")).join(limits, on=["epoch_id", "slice"])
-    return rows.filter(pl.col("score") >= pl.col("threshold")).select("item_id", "label").sort("item_id")
+    return audited(connection, accept).accepted.select("item_id", "label").sort("item_id")
 
 
 def ended(connection: duckdb.DuckDBPyConnection, accept: Accept) -> str | None:
-    """Return why the stream's certificate no longer holds: scores_changed or errors_changed, and since when."""
-    rows = covered(connection).sort("available_on", "draw_position")
+    """Return why the certificate of a stream no longer holds, as `scores_changed on DATE`; None where it does."""
+    now = audited(connection, accept)
+    rows = now.rows.sort("available_on", "draw_position")
     nights = [night["score"].to_numpy() for _, night in rows.group_by("available_on", maintain_order=True)]
     if len(nights) > 1 and (moved := change.score_change(nights[1:], nights[0])).alarm:
-        night = rows["available_on"].unique().sort()[1 + moved.at]
-        return f"scores_changed on {night}"
-    taken = accepted(connection, accept)
-    audited = rows.join(taken, on="item_id", how="semi").filter(pl.col("is_answered")).sort("place")
-    if (moved := change.risk_change(audited["is_wrong"].to_numpy(), accept.max_error)).alarm:
-        return f"errors_changed at audit {moved.at + 1}"
+        return f"scores_changed on {rows['available_on'].unique().sort()[1 + moved.at]}"
+    answered = now.accepted.filter(pl.col("is_answered")).sort("place")
+    if (moved := change.risk_change(answered["is_wrong"].to_numpy(), accept.max_error)).alarm:
+        return f"errors_changed at audit {answered['place'][moved.at]}"
     return None
 
 

@@ -203,3 +203,59 @@ def test_what_another_run_draws_at_the_same_time_is_drawn_once(written, tmp_path
     say(run)
     assert draw_audit.fn(run, VERSIONS) == {"joined": 0, "drawn": 0}
     assert draws(run)["place"].n_unique() == 40
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_a_run_killed_between_its_writes_draws_the_same_when_it_is_started_again(written, tmp_path, monkeypatch, nth):
+    documents = {DAYS[0]: stream("100 good 0.90 good")}
+    whole = draws(night(curation(written, tmp_path / "a", documents), tmp_path / "ha", DAYS[0]))
+    folder, real, calls = curation(written, tmp_path / "b", documents), Store.merge, []
+
+    def merge(store, table, rows):
+        if table in ("epoch", "candidate", "draw"):
+            calls.append(table)
+            if len(calls) == nth:
+                raise KeyboardInterrupt
+        return real(store, table, rows)
+
+    monkeypatch.setattr(Store, "merge", merge)
+    with pytest.raises(KeyboardInterrupt):
+        night(folder, tmp_path / "hb", DAYS[0])
+    assert calls == ["epoch", "candidate", "draw"][:nth]
+    again = draws(night(folder, tmp_path / "hb", DAYS[0]))
+    told = ("draw_id", "epoch_id", "item_id", "policy", "place", "inclusion_probability", "seed", "available_on")
+    assert again.select(told).equals(whole.select(told))
+
+
+def test_what_the_certificate_says_rests_on_these_counts(written, tmp_path):
+    from tasks.release.certificate import certificate
+
+    folder = curation(written, tmp_path / "c", {DAYS[0]: stream("95 good 0.90 good", "5 good 0.90 bad")})
+    run = night(folder, tmp_path, DAYS[0])
+    sources = draws(run)["source_id"].to_list()
+    wrong = sum(truly(source) == "bad" for source in sources)
+    answer(run, {source: truly(source) for source in sources})
+    found = certificate(known(run, VERSIONS), run.curation.accept, ["good", "bad"])
+    assert found["statement"].startswith("Of the 100 labels accepted without a person")
+    counts = ("items", "accepted", "drawn", "audited", "errors", "audited_accepted", "errors_accepted")
+    assert [found[count] for count in counts] == [100, 100, 40, 40, wrong, 40, wrong]
+    accuracy = found["accuracy"]
+    assert accuracy["low"] <= 0.95 <= accuracy["high"]
+    assert (accuracy["n"], accuracy["population"]) == (40, 100)
+    assert found["prevalence"]["bad"]["low"] <= 0.05 <= found["prevalence"]["bad"]["high"]
+    assert found["epochs"][0]["terms"]["version"] == "v-m1"
+
+
+def test_items_of_later_nights_weigh_more_in_the_accuracy_where_they_were_less_likely_to_be_drawn(written, tmp_path):
+    # 40 of the first night's 100 are drawn, and 5 of the second night's 60, which are all wrong: of 160 labels 100 are right
+    from tasks.release.certificate import certificate
+
+    more = {f"1{id}": f"more {text}" for id, text in stream("60 good 0.90 bad").items()}
+    folder = curation(written, tmp_path / "c", {DAYS[0]: stream("100 good 0.90 good"), DAYS[1]: more})
+    run = night(folder, tmp_path, DAYS[0])
+    answer(run, {source: truly(source) for source in draws(run)["source_id"]})
+    run = night(folder, tmp_path, DAYS[1])
+    answer(run, {source: truly(source) for source in draws(run)["source_id"]})
+    found = certificate(known(run, VERSIONS), run.curation.accept, ["good", "bad"])["accuracy_all"]
+    assert found["value"] == pytest.approx(100 / 160, abs=0.05)  # unweighted it would be 40 of 45, .89
+    assert found["low"] <= 100 / 160 <= found["high"]

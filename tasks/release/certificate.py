@@ -26,11 +26,10 @@ def certificate(connection: duckdb.DuckDBPyConnection, accept: Accept | None, la
     """
     if accept is None:
         return {"statement": None, "reason": NO_CERTIFICATE}
-    proofs = epoch.proofs(connection, accept)
+    now = epoch.audited(connection, accept)
+    rows, proofs = now.rows, now.proofs
     if not proofs:
         return {"statement": None, "reason": NO_EPOCH} | _asked(accept)
-    rows = epoch.covered(connection)
-    rows = rows.with_columns(epoch.slices_of(rows, accept).alias("slice"))
     kept = [proof for proof in proofs if proof.threshold is not None]
     stated = [_stated(proof, accept) for proof in proofs]
     return {
@@ -42,7 +41,7 @@ def certificate(connection: duckdb.DuckDBPyConnection, accept: Accept | None, la
         "epochs": _epochs(connection),
         "slices": {} if not accept.by_slice else {proof.slice: _counts(proof) for proof in proofs},
         "tests": [] if accept.by_slice else list(proofs[-1].found.tests),
-        "accuracy": _accuracy(_above(rows, kept)),
+        "accuracy": _accuracy(now.accepted),
         "accuracy_all": _accuracy(rows),
         "prevalence": _prevalence(rows, labels),
     }
@@ -98,16 +97,6 @@ def _epochs(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """
     rows = [dict(zip(names, row, strict=True)) for row in connection.sql(query).fetchall()]
     return [row | {key: json.loads(row[key]) for key in ("terms", "thresholds")} for row in rows]
-
-
-def _above(rows: pl.DataFrame, kept: list[epoch.Proof]) -> pl.DataFrame:
-    """Return the items whose label is accepted."""
-    parts = [
-        rows.filter((pl.col("epoch_id") == proof.epoch_id) & (pl.col("slice") == proof.slice)
-                    & (pl.col("score") >= proof.threshold))
-        for proof in kept
-    ]  # fmt: skip
-    return pl.concat(parts) if parts else rows.clear()
 
 
 def _accuracy(rows: pl.DataFrame) -> dict[str, Any] | None:

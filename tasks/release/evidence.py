@@ -7,6 +7,7 @@ import duckdb
 from schemas.run import Run
 from tasks.annotator import prompt
 from tasks.annotator.version import guideline_version, guidelines
+from tasks.calibration import model_calibration
 from tasks.draft import figures, see
 from tasks.endpoint.price import table_date
 from tasks.known import known
@@ -46,6 +47,7 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
         "splits": {"train": 0, "validation": 0, "test": 0} | _counts(connection, "example", "split"),
         "split_labels": _nested(connection, "example", "split", "label"),
         "excluded": chosen["excluded"],
+        "calibration": model_calibration(connection),
         "certificate": certificate(connection, curation.accept, list(curation.labels.values)),
         "cost": _row(connection, "cost") | {"price_table": str(table_date())},
         "versions": {

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from tasks.report import picture
+from tasks.report import picture, reliability
 from tasks.report.picture import Link, Node, Part
 from tasks.report.whole import Evidence, whole
 from tasks.report.wording import (
@@ -100,7 +100,7 @@ def _environment() -> Environment:
         md=md,
         shell=shlex.quote,
     )
-    environment.globals.update(picture=picture, plural=plural)
+    environment.globals.update(picture=picture, reliability=reliability, plural=plural)
     return environment
 
 

@@ -18,6 +18,7 @@ class Each(NamedTuple):
 
 
 _ESTIMATE = {"value": None, "low": None, "high": None, "reason": None}
+_INTERVAL = {**_ESTIMATE, "n": 0, "population": 0, "confidence": None, "pending": 0, "method": None}
 _AGREEMENT = dict.fromkeys(picture.NAMES, _ESTIMATE)
 _SPEND = {"usd": None, "calls": None, "prompt_tokens": None, "cached_tokens": None, "completion_tokens": None}
 _STATUSES = {"human": 0, "accepted": 0, "review": 0, "unresolved": 0}
@@ -57,7 +58,19 @@ _FUNCTION = {
     "accuracy": {**_ESTIMATE, "n": None},
     "labels": Each(0),
 }
+_BIN = {
+    "low": 0.0,
+    "high": 0.0,
+    "items": 0,
+    "mean_score": 0.0,
+    "accuracy": None,
+    "accuracy_low": None,
+    "accuracy_high": None,
+}
 _CHECK = {"expectation": "", "what": None, "severity": "", "success": None, "observed": None, "expected": None}
+_TEST = {"threshold": None, "accepted": 0, "audited": 0, "errors": 0, "p": None, "level": None, "passed": None}
+_AUDIT = {"items": None, "accepted": 0, "accepted_share": None, "threshold": None, "drawn": 0, "audited": 0, "errors": 0,
+          "audited_accepted": 0, "errors_accepted": 0, "tests": Each(_TEST, is_list=True)}  # fmt: skip
 _SHAPE = {
     "curation": "",
     "release": "",
@@ -99,7 +112,30 @@ _SHAPE = {
     "splits": Each(0),
     "split_labels": Each(Each(0)),
     "excluded": Each(0),
-    "certificate": {"statement": None, "reason": None},
+    "calibration": Each(
+        {
+            "n": 0,
+            "kind": None,
+            "ece_before": None,
+            "ece_after": None,
+            "reliability": Each(_BIN, is_list=True),
+            "reason": None,
+        }
+    ),
+    "certificate": {
+        "statement": None,
+        "reason": None,
+        "claim": None,
+        "max_error": None,
+        "confidence": None,
+        "by_slice": None,
+        **_AUDIT,
+        "epochs": Each({"epoch_id": "", "opened_on": "", "reason": "", "seed": ""}, is_list=True),
+        "slices": Each(_AUDIT),
+        "accuracy": _INTERVAL,
+        "accuracy_all": _INTERVAL,
+        "prevalence": Each(_INTERVAL),
+    },
     "gate": {"passed": None, "suites": Each({"suite": "", "checks": Each(_CHECK, is_list=True)}, is_list=True)},
     "cost": {**_SPEND, "price_table": None},
     "versions": {"assay": None, "guideline": None, "annotators": Each(None), "prompts": Each(None)},
