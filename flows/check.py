@@ -200,12 +200,16 @@ def _audit(accept: dict[str, Any] | None) -> list[str]:
     """Return what it takes to accept a model's labels, for people to read."""
     if not accept:
         return []
-    each = f" in each of {accept['slices']:,} slices" if accept["slices"] > 1 else ""
-    usd = "" if accept["usd"] is None else f", {dollars(accept['usd'])}"
+    each = f" in {accept['slices']:,} slices" if accept["slices"] > 1 else ""
     return [
-        f"  a certificate takes {accept['least']:,} people's answers{each} at least, if all agree with the model; "
-        f"its audit of {accept['answers']:,} takes them about {accept['minutes']:,.0f} minutes{usd}"
+        f"  a certificate takes at least {accept['least']:,} people's answers{each} ({_time(accept['least_cost'])}), if all agree "
+        f"with the model; its audit has {accept['audit']:,} ({_time(accept['cost'])})"
     ]
+
+
+def _time(cost: dict[str, float | None]) -> str:
+    """Return what answers cost people, in words."""
+    return f"about {cost['minutes']:,.0f} minutes" + ("" if cost["usd"] is None else f" and {dollars(cost['usd'])}")
 
 
 def _cost(part: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 import polars as pl
 
-from schemas.curation import Accept, Curation
+from schemas.curation import Accept, Curation, Review
 from schemas.errors import RequestError
 from schemas.run import Run
 from tasks.annotator.version import guideline_version, guidelines
@@ -92,8 +92,8 @@ def attainable(curation: Curation) -> None:
 def least_answers(curation: Curation, slices: int = 1) -> dict[str, Any]:
     """Return the fewest answers that can certify what is asked for, all right, and what people's time for them costs.
 
-    {slices, least, audit, answers, minutes, usd}: `least` and `audit` are of each slice, `answers` the audits of all. Raise
-    RequestError where the audit is smaller than the least: no answers could ever certify anything.
+    {slices, least, least_cost, audit, cost}: numbers are of all slices together, costs {minutes, usd}, usd null where an
+    answer has no price. Raise RequestError where the audit is smaller than the least: no answers could ever certify anything.
     """
     accept, review = curation.accept, curation.review
     least = least_audits(claim(accept), slices=slices)
@@ -104,12 +104,14 @@ def least_answers(curation: Curation, slices: int = 1) -> dict[str, Any]:
             f"{accept.confidence:.1%} confidence: it takes {least:,} answers{each}, all of them right; "
             "raise `audit` or `max_error`, or lower `confidence`"
         )
-    answers = accept.audit * slices
-    return {
-        "slices": slices, "least": least, "audit": accept.audit, "answers": answers,
-        "minutes": round(answers * review.seconds_per_item / 60, 1),
-        "usd": None if review.usd_per_item is None else round(answers * review.usd_per_item, 2),
-    }  # fmt: skip
+    numbers = {"least": least * slices, "audit": accept.audit * slices}
+    costs = {name: _cost(review, number) for name, number in numbers.items()}
+    return {"slices": slices, **numbers, "least_cost": costs["least"], "cost": costs["audit"]}
+
+
+def _cost(review: Review, answers: int) -> dict[str, float | None]:
+    usd = None if review.usd_per_item is None else round(answers * review.usd_per_item, 2)
+    return {"minutes": round(answers * review.seconds_per_item / 60, 1), "usd": usd}
 
 
 def slices_of(rows: pl.DataFrame, accept: Accept) -> pl.Series:

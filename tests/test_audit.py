@@ -259,3 +259,18 @@ def test_items_of_later_nights_weigh_more_in_the_accuracy_where_they_were_less_l
     found = certificate(known(run, VERSIONS), run.curation.accept, ["good", "bad"])["accuracy_all"]
     assert found["value"] == pytest.approx(100 / 160, abs=0.05)  # unweighted it would be 40 of 45, .89
     assert found["low"] <= 100 / 160 <= found["high"]
+
+
+def test_terms_that_no_audit_can_meet_are_refused_with_what_it_would_take(written, tmp_path):
+    from tasks.epoch import attainable, least_answers
+
+    folder = curation(written, tmp_path / "c", {}, "{max_error: 0.05, confidence: 0.9, audit: 40}", review="{usd_per_item: 0.25}")  # fmt: skip
+    with pytest.raises(
+        RequestError, match=r"an audit of 40 can never certify an error of at most 5.00% .* it takes \d+ answers"
+    ):
+        attainable(started(str(folder)).curation)
+    folder = curation(written, tmp_path / "d", {}, "{max_error: 0.05, confidence: 0.9, audit: 300, claim: batch}", review="{usd_per_item: 0.25}")  # fmt: skip
+    found = least_answers(started(str(folder)).curation)
+    assert (found["least"], found["audit"]) == (45, 300)  # .95^45 = .0994, the first below .1
+    assert found["least_cost"] == {"minutes": 22.5, "usd": 11.25}
+    assert found["cost"] == {"minutes": 150.0, "usd": 75.0}
