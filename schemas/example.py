@@ -18,12 +18,12 @@ class Example(Row):
     """The consensus label."""
     status: str
     """How it was settled: human or accepted."""
-    posterior: list[LabelProbability]
-    """The posterior over labels it was settled on."""
-    posterior_share: float
-    """Probability of the label in that posterior, 0–1."""
-    entropy_nats: float
-    """Entropy of people's votes, in nats."""
+    posterior: list[LabelProbability] | None
+    """People's posterior over the labels; null where no person has labelled it."""
+    posterior_share: float | None
+    """Probability of the most likely label in that posterior, 0–1."""
+    entropy_nats: float | None
+    """Entropy of people's votes, in nats; null without votes."""
     people: int
     """People who labelled it."""
     models: int
