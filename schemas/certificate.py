@@ -12,6 +12,8 @@ class Epoch(Row):
     """Keyed hash of the terms and the number of epochs of the same terms that ended before it."""
     generation: int
     """How many epochs of the same terms expired before it."""
+    ordinal: int
+    """Its number among all epochs of the curation, of any terms, counted from 1: each promises for itself alone."""
     terms: str
     """What a change of ends it, as JSON: claim, annotator, versions, guideline, score, slices, audit."""
     thresholds: str

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import duckdb
 import polars as pl
 from prefect import get_run_logger
 
@@ -17,6 +16,7 @@ from tasks.stage import stage
 from tasks.store import Ids, Store, alone
 from tasks.store.ids import share
 
+NONE = "{}"  # thresholds of an epoch that accepts nothing
 WATCH = 20  # a night's queue holds one audit in so many once the epoch has its audit: it tells when errors grow
 
 
@@ -55,21 +55,24 @@ def _is_past(run: Run) -> bool:
 def _is_open(run: Run, versions: dict[str, str]) -> bool:
     """Return whether an epoch is in force that still takes items in: a batch does not, once it has some."""
     connection, is_batch = known(run, versions), run.curation.accept.claim == "batch"
-    empty = "select count(*) from epoch_now anti join candidate_now using (epoch_id)"
-    return bool(connection.sql(empty if is_batch else "select count(*) from epoch_now").fetchone()[0])
+    taking = "from epoch_now anti join candidate_now using (epoch_id)" if is_batch else "from epoch_now"
+    return bool(connection.sql(f"select count(*) {taking} where thresholds <> '{NONE}'").fetchone()[0])
 
 
 def _renewal(run: Run, versions: dict[str, str]) -> str | None:
     """Return why a new epoch is to be opened; None where the one in force stays."""
     connection, accept = known(run, versions), run.curation.accept
     last = connection.sql("select terms from epoch order by recorded_at desc, generation desc limit 1").fetchone()
-    if not len(connection.table("epoch_now")):
+    now = connection.sql("select reason, thresholds from epoch_now order by generation desc limit 1").fetchone()
+    if now is None:
         return _changed(json.loads(last[0]), json.loads(epoch.terms(run, versions))) if last else "first"
+    if now[1] == NONE:
+        return now[0]  # why the one before it expired: there were too few items for another audit
     if accept.claim == "batch":
         latest = epoch.audited(connection, accept).proofs
         newest = [proof for proof in latest if proof.generation == latest[-1].generation]
         return "next batch" if all(proof.is_due for proof in newest) else None
-    return epoch.ended(connection, accept)
+    return epoch.ended(connection, accept, run.as_of)
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> str:
@@ -77,30 +80,32 @@ def _changed(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 def _open(run: Run, versions: dict[str, str], why: str) -> int:
-    """Return how many items the new epoch covers; 0 where there are too few to certify any, and none is opened."""
+    """Return how many items the new epoch covers.
+
+    Where there are too few to certify any, none is opened; but after one that expired there is one that accepts nothing.
+    """
     connection, ids, terms = known(run, versions), Ids(run.curation.name), epoch.terms(run, versions)
-    last = connection.sql("select epoch_id, generation from epoch_now order by generation desc limit 1").fetchone()
+    last = connection.sql("select * from epoch_now order by generation desc limit 1").pl().to_dicts()
     if run.curation.accept.claim == "stream":  # of what the one before covered, all that no person has labelled
         connection.execute("create or replace view candidate_now as select * from candidate where false")
     rows = relation(connection, "candidate_fresh").pl()
-    grids = _grids(rows, run.curation.accept)
-    if not grids:
+    grids = json.dumps(_grids(rows, run.curation.accept))
+    has_expired = bool(last) and run.curation.accept.claim == "stream" and last[0]["thresholds"] != NONE
+    if grids == NONE and not has_expired:
         get_run_logger().info("no epoch is opened (%s): too few of %d items to certify any", why, len(rows))
         return 0
-    generation = last[1] + 1 if last else 0
+    (ordinal, previous) = connection.sql(
+        "select count(*) + 1, arg_max(epoch_id, (recorded_at, generation)) from epoch"
+    ).fetchone()
+    generation = last[0]["generation"] + 1 if last else 0
     epoch_id = ids.id("epoch", terms, generation)
     opened = {
-        "epoch_id": epoch_id, "generation": generation, "terms": terms, "thresholds": json.dumps(grids),
-        "previous": _before(connection), "reason": why, "seed": ids.id("seed", epoch_id),
+        "epoch_id": epoch_id, "generation": generation, "ordinal": ordinal, "terms": terms, "thresholds": grids,
+        "previous": previous, "reason": why, "seed": ids.id("seed", epoch_id),
     } | _stamp(run)  # fmt: skip
     Store(run.store).merge("epoch", [opened])
     get_run_logger().info("an epoch begins (%s); models' labels are accepted once its audit has cleared them", why)
-    return _joined(run, opened["epoch_id"], opened["seed"], rows)
-
-
-def _before(connection: duckdb.DuckDBPyConnection) -> str | None:
-    row = connection.sql("select epoch_id from epoch order by recorded_at desc, generation desc limit 1").fetchone()
-    return row and row[0]
+    return _joined(run, epoch_id, opened["seed"], rows) if grids != NONE else 0
 
 
 def _grids(rows: pl.DataFrame, accept: Accept) -> dict[str, Any]:
@@ -170,9 +175,14 @@ def _audit(rows: pl.DataFrame, audit: int, room: int) -> list[tuple[str, str, fl
 
 
 def _watch(tonight: pl.DataFrame, most: int, room: int) -> list[tuple[str, str, float]]:
-    """Return item, policy and chance of the few of the night's new items that are audited to see whether errors grow."""
-    undrawn = tonight.filter(pl.col("place").is_null())
-    return _lowest(undrawn, min(most - (len(tonight) - len(undrawn)), max(room, 0)), "watch")
+    """Return item, policy and chance of the few of the night's new items, of each slice, that tell whether errors grow."""
+    parts = [part for _, part in tonight.sort("slice").group_by("slice", maintain_order=True)]
+    chosen = []
+    for part in parts:
+        undrawn = part.filter(pl.col("place").is_null())
+        left = max(most // len(parts), 1) - (len(part) - len(undrawn))
+        chosen += _lowest(undrawn, min(left, max(room, 0) - len(chosen)), "watch")
+    return chosen
 
 
 def _lowest(part: pl.DataFrame, count: int, policy: str) -> list[tuple[str, str, float]]:

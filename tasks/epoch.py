@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import date, timedelta
 from typing import Any
 
 import duckdb
@@ -16,6 +17,7 @@ from tasks.certificate import Claim, Found, Grid, Sample, certify, change, least
 from tasks.text import canonical
 
 SCORE = "max_probability"  # what a label is accepted by: the greatest probability of its model's distribution
+LATE_DAYS = 7  # after which an audit without an answer counts as an error of what is accepted: somebody has to look
 ALL = ""  # names the one slice there is where the promise is not made by slice
 
 
@@ -168,17 +170,31 @@ def accepted(connection: duckdb.DuckDBPyConnection, accept: Accept | None) -> pl
     return audited(connection, accept).accepted.select("item_id", "label").sort("item_id")
 
 
-def ended(connection: duckdb.DuckDBPyConnection, accept: Accept) -> str | None:
+def ended(connection: duckdb.DuckDBPyConnection, accept: Accept, as_of: date) -> str | None:
     """Return why the certificate of a stream no longer holds, as `scores_changed on DATE`; None where it does."""
     now = audited(connection, accept)
-    rows = now.rows.sort("available_on", "draw_position")
-    nights = [night["score"].to_numpy() for _, night in rows.group_by("available_on", maintain_order=True)]
-    if len(nights) > 1 and (moved := change.score_change(nights[1:], nights[0])).alarm:
-        return f"scores_changed on {rows['available_on'].unique().sort()[1 + moved.at]}"
-    answered = now.accepted.filter(pl.col("is_answered")).sort("place")
-    if (moved := change.risk_change(answered["is_wrong"].to_numpy(), accept.max_error)).alarm:
-        return f"errors_changed at audit {answered['place'][moved.at]}"
+    for proof in now.proofs:
+        covered, taken = (rows.filter(pl.col("slice") == proof.slice) for rows in (now.rows, now.accepted))
+        why = _scores_changed(covered, len(now.proofs)) or _errors_changed(taken, accept, as_of, len(now.proofs))
+        if why:
+            return f"{why} in {proof.slice}" if accept.by_slice else why
     return None
+
+
+def _scores_changed(rows: pl.DataFrame, slices: int) -> str | None:
+    rows = rows.sort("available_on", "draw_position")
+    nights = [night["score"].to_numpy() for _, night in rows.group_by("available_on", maintain_order=True)]
+    if len(nights) < 2 or not (moved := change.score_change(nights[1:], nights[0], streams=slices)).alarm:
+        return None
+    return f"scores_changed on {rows['available_on'].unique().sort()[1 + moved.at]}"
+
+
+def _errors_changed(taken: pl.DataFrame, accept: Accept, as_of: date, slices: int) -> str | None:
+    """Return that accepted labels err more often than promised; what nobody has answered for LATE_DAYS counts as wrong."""
+    is_late = pl.col("drawn_on") <= as_of - timedelta(days=LATE_DAYS)
+    counted = taken.filter(pl.col("is_answered") | is_late).sort("place")
+    moved = change.risk_change(counted["is_wrong"].to_numpy(), accept.max_error, streams=slices)
+    return f"errors_changed at audit {counted['place'][moved.at]}" if moved.alarm else None
 
 
 def as_json(grid: Grid) -> dict[str, Any]:

@@ -15,7 +15,24 @@ from tasks.store import Ids, Store
 
 MODEL = "  - {name: m1, kind: llm, model: none}\n"
 VERSIONS = {"m1": "v-m1"}
+DAYS = ("2026-11-15", "2026-11-16", "2026-11-17")
+ACCEPT = "{max_error: 0.2, confidence: 0.9, audit: 40}"
 STAMP = ("document_id", "off_label_share", "entropy_nats", "reason", "reply_id", "path", "position", "event_at")
+
+
+def stream(*groups):
+    """Return documents {id: text}: `count label score truth` of each group; the id tells what model and people say."""
+    rows = {}
+    for group in groups:
+        count, label, score, truth = group.split()
+        for _ in range(int(count)):
+            rows[f"{len(rows):04}-{label}-{score}-{truth}"] = f"text {len(rows):04} {label} {truth} {score}"
+    return rows
+
+
+def curation(written, folder, documents, accept=ACCEPT, **more):
+    settings = {"review": "{budget: 100}", "clean": "{near_duplicates: 1.0}"} | more
+    return written(folder, documents, {}, MODEL, accept=accept, **settings)
 
 
 def night(curation, home, day, versions=VERSIONS, labels="then"):
@@ -79,6 +96,16 @@ def answer(run, answers, who="ann", shown=False):
         })  # fmt: skip
     store.merge("handout", handouts)
     store.merge("annotation", rows)
+
+
+def answer_all(run, versions=VERSIONS):
+    """Let people say of everything drawn what is true."""
+    answer(run, {source: truly(source) for source in draws(run, versions)["source_id"]})
+
+
+def later(prefix, *groups):
+    """Return documents of another night: their ids and texts begin with a prefix of their own."""
+    return {f"{prefix}{id}": f"{prefix} {text}" for id, text in stream(*groups).items()}
 
 
 def truly(source):

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 
 import pytest
-from audited import MODEL, VERSIONS, answer, draws, night, say, statuses, truly
+from audited import DAYS, MODEL, VERSIONS, answer, answer_all, curation, draws, night, say, statuses, stream, truly
 from prefect.logging import disable_run_logger
 
 from schemas.errors import RequestError
@@ -13,29 +13,11 @@ from tasks.audit import draw_audit
 from tasks.known import known
 from tasks.store import Store
 
-DAYS = ("2026-11-15", "2026-11-16", "2026-11-17")
-ACCEPT = "{max_error: 0.2, confidence: 0.9, audit: 40}"
-
 
 @pytest.fixture(autouse=True)
 def _quiet():
     with disable_run_logger():
         yield
-
-
-def stream(*groups):
-    """Return documents {id: text}: `count label score truth` of each group; the id tells what model and people say."""
-    rows = {}
-    for group in groups:
-        count, label, score, truth = group.split()
-        for _ in range(int(count)):
-            rows[f"{len(rows):04}-{label}-{score}-{truth}"] = f"text {len(rows):04} {label} {truth} {score}"
-    return rows
-
-
-def curation(written, folder, documents, accept=ACCEPT, **more):
-    settings = {"review": "{budget: 100}", "clean": "{near_duplicates: 1.0}"} | more
-    return written(folder, documents, {}, MODEL, accept=accept, **settings)
 
 
 def test_the_audit_is_a_sample_by_lot_and_nothing_is_accepted_before_it_is_answered(written, tmp_path):
@@ -54,11 +36,11 @@ def test_the_audit_is_a_sample_by_lot_and_nothing_is_accepted_before_it_is_answe
 def test_a_model_that_errs_too_often_is_accepted_nowhere_and_what_it_is_sure_of_where_that_is_right(written, tmp_path):
     wrong = curation(written, tmp_path / "w", {DAYS[0]: stream("60 good 0.99 good", "40 bad 0.99 good")})
     run = night(wrong, tmp_path / "hw", DAYS[0])
-    answer(run, {source: truly(source) for source in draws(run)["source_id"]})
+    answer_all(run)
     assert {status for status, _ in statuses(run).values()} == {"unresolved"}
     half = curation(written, tmp_path / "h", {DAYS[0]: stream("60 good 0.99 good", "40 bad 0.60 good")})
     run = night(half, tmp_path / "hh", DAYS[0])
-    answer(run, {source: truly(source) for source in draws(run)["source_id"]})
+    answer_all(run)
     found = Counter((status, source.split("-")[2]) for source, (status, _) in statuses(run).items())
     assert found == {("accepted", "0.99"): 60, ("unresolved", "0.60"): 40}
 
@@ -86,7 +68,7 @@ def test_a_second_run_of_a_night_draws_nothing_and_later_nights_a_few_to_keep_wa
     folder = curation(written, tmp_path / "c", documents)
     run = night(folder, tmp_path, DAYS[0])
     assert len(draws(night(folder, tmp_path, DAYS[0]))) == 40
-    answer(run, {source: truly(source) for source in draws(run)["source_id"]})
+    answer_all(run)
     later = night(folder, tmp_path, DAYS[1])
     watched = draws(later)[40:]
     assert (watched["policy"].to_list(), watched["place"].to_list()) == (["watch"] * 5, list(range(41, 46)))
@@ -101,37 +83,9 @@ def test_the_queue_bounds_a_nights_audit_and_the_next_night_goes_on(written, tmp
     run = night(folder, tmp_path, DAYS[0])
     assert len(draws(run)) == 25
     assert len(draws(night(folder, tmp_path, DAYS[1]))) == 25  # none was answered: the queue is full
-    answer(run, {source: truly(source) for source in draws(run)["source_id"]})
+    answer_all(run)
     last = draws(night(folder, tmp_path, DAYS[2]))
     assert last["inclusion_probability"].to_list() == [0.25] * 25 + [15 / 75] * 15
-
-
-def test_another_prompt_begins_another_epoch_and_says_why(written, tmp_path):
-    folder = curation(written, tmp_path / "c", {DAYS[0]: stream("100 good 0.90 good")})
-    run = night(folder, tmp_path, DAYS[0])
-    answer(run, {source: truly(source) for source in draws(run)["source_id"]})
-    renewed = {"m1": "v-other"}
-    later = night(folder, tmp_path, DAYS[1], renewed)
-    assert known(later, renewed).sql("select reason, generation from epoch_now").fetchall() == [("version", 0)]
-    assert set(draws(later, renewed)["is_answered"]) == {False}
-    # people labelled forty in the first epoch: they are not asked about these again
-    assert len(known(later, renewed).table("candidate_now")) == 60
-    assert "accepted" not in {status for status, _ in statuses(later, renewed).values()}
-    # back to the first prompt its answers count as before
-    assert Counter(status for status, _ in statuses(later).values()) == {"accepted": 100}
-
-
-def test_scores_that_change_end_the_certificate_until_another_audit_clears(written, tmp_path):
-    documents = {DAYS[0]: stream("150 good 0.90 good", "50 good 0.80 good"),
-                 DAYS[1]: {f"1{id}": f"x {text}" for id, text in stream("200 good 0.99 bad").items()}}  # fmt: skip
-    folder = curation(written, tmp_path / "c", documents)
-    run = night(folder, tmp_path, DAYS[0])
-    answer(run, {source: truly(source) for source in draws(run)["source_id"]})
-    assert Counter(status for status, _ in statuses(run).values()) == {"accepted": 200}
-    later = night(folder, tmp_path, DAYS[1])
-    epochs = known(later, VERSIONS).sql("select generation, reason from epoch_now").fetchall()
-    assert epochs == [(1, f"scores_changed on {DAYS[1]}")]
-    assert {status for status, _ in statuses(later).values()} == {"unresolved"}
 
 
 def test_a_run_for_an_earlier_date_draws_nothing_and_sees_what_was_drawn_by_then(written, tmp_path):
@@ -253,9 +207,9 @@ def test_items_of_later_nights_weigh_more_in_the_accuracy_where_they_were_less_l
     more = {f"1{id}": f"more {text}" for id, text in stream("60 good 0.90 bad").items()}
     folder = curation(written, tmp_path / "c", {DAYS[0]: stream("100 good 0.90 good"), DAYS[1]: more})
     run = night(folder, tmp_path, DAYS[0])
-    answer(run, {source: truly(source) for source in draws(run)["source_id"]})
+    answer_all(run)
     run = night(folder, tmp_path, DAYS[1])
-    answer(run, {source: truly(source) for source in draws(run)["source_id"]})
+    answer_all(run)
     found = certificate(known(run, VERSIONS), run.curation.accept, ["good", "bad"])["accuracy_all"]
     assert found["value"] == pytest.approx(100 / 160, abs=0.05)  # unweighted it would be 40 of 45, .89
     assert found["low"] <= 100 / 160 <= found["high"]

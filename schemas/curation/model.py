@@ -351,6 +351,11 @@ class Curation(Settings):
             raise ValueError("accept needs a model among the annotators, whose labels are accepted")
         if self.accept.annotator and self.accept.annotator not in names:
             raise ValueError(f"accept.annotator names no model among the annotators: {self.accept.annotator!r}")
+        if self.accepted_model.calibration == "batch":
+            raise ValueError(
+                f"accept cannot take the labels of {self.accepted_model.name!r}: with `calibration: batch` they change "
+                "with every item that comes"
+            )
         return self
 
     @property

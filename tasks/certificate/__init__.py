@@ -6,4 +6,15 @@ from tasks.certificate.search import certify
 from tasks.certificate.slices import certify_slices
 from tasks.certificate.wording import statement
 
-__all__ = ["METHODS", "Claim", "Found", "Grid", "Sample", "certify", "certify_slices", "least_audits", "statement", "thresholds"]
+__all__ = [
+    "METHODS",
+    "Claim",
+    "Found",
+    "Grid",
+    "Sample",
+    "certify",
+    "certify_slices",
+    "least_audits",
+    "statement",
+    "thresholds",
+]

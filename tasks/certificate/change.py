@@ -26,35 +26,37 @@ class Change:
     """What a detector says after all it was shown."""
 
     evidence: float
-    """Greatest log of the capital so far, in nats; never below 0, and at least ln(1 / FALSE_ALARM) once it alarms."""
+    """Greatest log of the capital so far, in nats; never below 0, and at least ln(streams / FALSE_ALARM) once it alarms."""
     alarm: bool
     """Whether it ever alarmed."""
     at: int | None
     """Place, from 0, of the night or the draw at which it first did."""
 
 
-def score_change(nights: list[np.ndarray], reference: np.ndarray) -> Change:
+def score_change(nights: list[np.ndarray], reference: np.ndarray, *, streams: int = 1) -> Change:
     """Return whether scores, night by night, can be told from those of the reference and of the nights before.
 
     A conformal test martingale (Vovk, Gammerman and Shafer 2022, chapter 8): if reference and nights are exchangeable,
-    the ranks are independent and uniform. A night is taken in random order, at most OF_NIGHT scores of it.
+    the ranks are independent and uniform. A night is taken in random order, at most OF_NIGHT scores of it. Of as many
+    `streams` as are watched, slice by slice, the chance that any alarms falsely is still FALSE_ALARM at most.
     """
-    return _change(_capital(_bets(p) for p in _p_values(nights, reference)))
+    return _change(_capital(_bets(p) for p in _p_values(nights, reference)), streams)
 
 
-def risk_change(wrong: np.ndarray, max_error: float) -> Change:
+def risk_change(wrong: np.ndarray, max_error: float, *, streams: int = 1) -> Change:
     """Return whether audited labels, in the order of their draw, are wrong more often than `max_error`.
 
     Likelihood ratios of greater errors to `max_error`, mixed (Ramdas et al. 2023, section 4): at any smaller error each
     draw's expected gain is at most 1. Only answered audits belong here: who has not answered has found no error.
+    `streams` as above.
     """
-    return _change(_capital(_risks(wrong, max_error)))
+    return _change(_capital(_risks(wrong, max_error)), streams)
 
 
-def _change(capital: Iterable[np.ndarray]) -> Change:
-    """Return the verdict on the log of the capital, batch by batch of bets."""
+def _change(capital: Iterable[np.ndarray], streams: int) -> Change:
+    """Return the verdict on the log of the capital, batch by batch of bets, of one of so many streams."""
     peaks = np.array([batch.max(initial=0.0) for batch in capital] or [0.0])
-    over = np.flatnonzero(peaks >= -np.log(FALSE_ALARM))
+    over = np.flatnonzero(peaks >= np.log(streams / FALSE_ALARM))
     return Change(float(peaks.max()), len(over) > 0, int(over[0]) if len(over) else None)
 
 

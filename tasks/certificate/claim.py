@@ -46,7 +46,9 @@ class Grid:
     values: tuple[float, ...]
     """Scores from which labels may be accepted, strictest first."""
     starts: tuple[int, ...]
-    """Places in `values` at which tests begin, each with its part of delta."""
+    """Places in `values` at which tests begin."""
+    parts: tuple[float, ...] = ()
+    """Each start's part of delta, 1 in all; empty for equal parts."""
     looks: tuple[int, ...] = ()
     """Draws after which a stream's audit is whole: three quarters of delta are for this one look; empty for none."""
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 WHOLE = 0.75  # of delta is for the look at a stream's whole audit, the rest for every other
-HALVINGS = 50  # of 0 to 1, down to what floating point can tell apart
+HALVINGS = 40  # of 0 to 1: to a millionth of a millionth
 POINTS = 32  # of the mixture; twice as many move no least number of audits by more than one
 ROUND_OFF = 1e-9  # 0.29 of 100 is 29, though 0.29 * 100 is 28.999…
 

@@ -13,7 +13,7 @@ from tasks.certificate.evidence import (
     stream_p,
     stream_upper,
 )
-from tasks.certificate.grid import least_audits
+from tasks.certificate.grid import least_at
 from tasks.certificate.sequence import passed
 from tasks.certificate.wording import NO_AUDIT, NO_ITEM, NO_SCORE, errors_said, lacking_said, no_answer_said
 
@@ -60,7 +60,7 @@ def certify(sample: Sample, grid: Grid, claim: Claim, *, slices: int = 1, total:
     items = max(len(sample.score), total or 0)
     tried = [_tried(sample, value, grid, claim, items) for value in grid.values]
     p = np.array([one.p(claim.max_error) for one in tried])
-    holds, levels = passed(p, grid.starts, claim.delta / slices)
+    holds, levels = passed(p, grid.starts, claim.delta / slices, grid.parts)
     drawn = sample.place > 0
     known = {
         "items": items,
@@ -122,8 +122,7 @@ def _reason(known: dict, claim: Claim) -> str:
     if not known["answered"]:
         return no_answer_said(known["audited"])
     nearest = min(tests, key=lambda test: test["p"] / test["level"])
-    starts = len([test for test in tests if test["level"]])
-    least = least_audits(claim, 0, known["slices"], starts)
+    least = least_at(claim, 0, nearest["level"])
     if nearest["audited"] < least and not nearest["errors"]:
         return lacking_said(nearest["audited"], least, nearest["threshold"])
     return errors_said(nearest)

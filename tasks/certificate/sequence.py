@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def passed(p: np.ndarray, starts: Sequence[int], delta: float) -> tuple[np.ndarray, np.ndarray]:
+def passed(
+    p: np.ndarray, starts: Sequence[int], delta: float, parts: Sequence[float] = ()
+) -> tuple[np.ndarray, np.ndarray]:
     """Return which thresholds hold, of p-values strictest first (last axis), and the level each was tested at.
 
     That a threshold holds which should not has a probability of at most delta, whatever the tests have to do with each
@@ -13,7 +15,7 @@ def passed(p: np.ndarray, starts: Sequence[int], delta: float) -> tuple[np.ndarr
     they have both parts. Wiens 2003, the fallback procedure; with one start it is fixed-sequence testing.
     """
     own = np.zeros(p.shape[-1])
-    own[list(starts)] = delta / max(len(starts), 1)
+    own[list(starts)] = delta * np.array(parts) if len(parts) else delta / max(len(starts), 1)
     holds, levels = np.zeros(p.shape, dtype=bool), np.zeros(p.shape)
     kept = np.zeros(p.shape[:-1])
     for place in range(p.shape[-1]):

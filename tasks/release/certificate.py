@@ -90,9 +90,9 @@ def _counts(proof: epoch.Proof) -> dict[str, Any]:
 
 def _epochs(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """Return the epochs in force, the last one last: what was fixed when each was opened, and why it was."""
-    names = ("epoch_id", "generation", "reason", "previous", "seed", "opened_on", "terms", "thresholds")
+    names = ("epoch_id", "generation", "ordinal", "reason", "previous", "seed", "opened_on", "terms", "thresholds")
     query = """
-        select epoch_id, generation, reason, previous, seed, available_on::varchar, terms, thresholds
+        select epoch_id, generation, ordinal, reason, previous, seed, available_on::varchar, terms, thresholds
         from epoch_now order by generation
     """
     rows = [dict(zip(names, row, strict=True)) for row in connection.sql(query).fetchall()]

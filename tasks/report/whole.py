@@ -130,7 +130,7 @@ _SHAPE = {
         "confidence": None,
         "by_slice": None,
         **_AUDIT,
-        "epochs": Each({"epoch_id": "", "opened_on": "", "reason": "", "seed": ""}, is_list=True),
+        "epochs": Each({"epoch_id": "", "ordinal": 1, "opened_on": "", "reason": "", "seed": ""}, is_list=True),
         "slices": Each(_AUDIT),
         "accuracy": _INTERVAL,
         "accuracy_all": _INTERVAL,

@@ -90,7 +90,7 @@ join annotation using (annotation_id)
 
 union all
 
-select to_json(['epoch', epoch_id, thresholds, previous, reason, available_on::varchar])::varchar
+select to_json(['epoch', epoch_id, ordinal::varchar, thresholds, previous, reason, available_on::varchar])::varchar
 
 from epoch_now
 
