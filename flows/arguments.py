@@ -95,6 +95,23 @@ def aggregate(command: argparse.ArgumentParser) -> None:
     command.add_argument("-o", "--out", metavar="OUT", required=True, type=Path, help="csv, jsonl or parquet file to write")  # fmt: skip
 
 
+def certify(command: argparse.ArgumentParser) -> None:
+    def add(flag: str, metavar: str, help: str, **more: Any) -> None:
+        command.add_argument(f"--{flag}", metavar=metavar, help=help, **more)
+
+    command.add_argument("file", metavar="FILE", type=Path, help="csv, jsonl or parquet, plain, .gz or .zst")
+    add("max-error", "A", "largest share of the accepted labels that may be wrong, as 0.05", type=float, required=True)
+    add("confidence", "C", "probability with which this is to hold (default: 0.95)", type=float, default=0.95)
+    add("total", "N", "items of the batch, if the promise is for it alone; without it, it is for the source", type=int)
+    add("slice", "C", "column to certify by: each slice for itself, all of them at once", default="")
+    add("item", "C", "column of the item (default: item_id)", default="item_id")
+    add("label", "C", "column of the model's label (default: label)", default="label")
+    add("score", "C", "column of how sure the model is, 0 to 1 (default: confidence)", default="confidence")
+    add("audited", "C", "column of the label people gave, empty where they did not (default: audited_label)", default="audited_label")  # fmt: skip
+    add("drawn", "C", "column of whether the item was drawn at random for the audit, if there is one; a drawn item without an answer counts as wrong (default: drawn)", default="drawn")  # fmt: skip
+    command.add_argument("-o", "--out", metavar="OUT", type=Path, help="also write each item with its status: accepted or person")  # fmt: skip
+
+
 def annotate(command: argparse.ArgumentParser) -> None:
     def add(flag: str, metavar: str, help: str, **more: Any) -> None:
         command.add_argument(flag, metavar=metavar, help=help, **more)
@@ -120,6 +137,27 @@ def annotate(command: argparse.ArgumentParser) -> None:
     add("--tokens-per-minute", "N", "the endpoint's limit, where it does not tell it", type=int)
     command.add_argument("--reason", action="store_true", help="let the model write down its reason before the label")
     command.add_argument("--stated-confidence", action="store_true", help="let the model state how sure it is")
+
+
+def queue(command: argparse.ArgumentParser) -> None:
+    curation(command)
+    command.add_argument("--format", metavar="F", help="table (csv, jsonl or parquet, by OUT's name), label-studio, argilla, prodigy or doccano (default: table)")  # fmt: skip
+    command.add_argument("-o", "--out", metavar="OUT", type=Path, help="file to write (default: print it)")
+    command.add_argument("--show-suggestions", action="store_true", help="show the model's label; not while the queue holds audits")  # fmt: skip
+
+
+def answers(command: argparse.ArgumentParser) -> None:
+    curation(command)
+    command.add_argument("file", metavar="FILE", type=Path, help="what people filled in, or what their tool exports")
+    command.add_argument("--format", metavar="F", help="table, label-studio, argilla, prodigy or doccano (default: recognised)")  # fmt: skip
+    command.add_argument("--annotator", metavar="NAME", help="who gave all of them, whatever the file says")
+    command.add_argument("--as-of", type=_date, metavar="DATE", help="the logical date they belong to (default: today, UTC)")  # fmt: skip
+
+
+def monitor(command: argparse.ArgumentParser) -> None:
+    curation(command)
+    command.add_argument("file", metavar="FILE", type=Path, help=
+        "new traffic that the model has labelled, as `assay annotate` writes it, or with the columns label and confidence: csv, jsonl or parquet")  # fmt: skip
 
 
 def _listed(text: str) -> tuple[str, ...]:

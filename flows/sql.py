@@ -12,12 +12,14 @@ from tasks.release.ledger import current
 from tasks.release.shapes import SPLITS
 from tasks.sql import query
 
-VIEWS = ("documents", "items", "annotations", "consensus", "examples", "quarantine", "replies", "spend", "runs")
+VIEWS = (
+    "documents", "items", "annotations", "consensus", "queue", "examples", "quarantine", "replies", "spend", "runs",
+)  # fmt: skip
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
 
 def sql(statement: str, curation: str, home: str | None) -> dict[str, Any]:
-    """Return {columns, rows} of a query over documents, items, annotations, consensus, examples, quarantine, replies, spend, runs."""
+    """Return {columns, rows} of a query over documents, items, annotations, consensus, queue, examples, quarantine, replies, spend, runs."""
     connection = opened(started(curation, labels="now", home=home))
     try:
         kinds = {one.type for one in connection.extract_statements(statement)}
@@ -34,8 +36,9 @@ def sql(statement: str, curation: str, home: str | None) -> dict[str, Any]:
 def opened(run: Run) -> duckdb.DuckDBPyConnection:
     """Return a connection that holds the views a user may query, and reads nothing but their files."""
     facts = known(run)
-    derived = run.store / "derived" / "latest" / "consensus.parquet"
-    facts.execute(f"create view consensus_draft as {_rows([derived] if derived.exists() else [], 'consensus')}")
+    for noun in ("consensus", "queue"):
+        derived = run.store / "derived" / "latest" / f"{noun}.parquet"
+        facts.execute(f"create view {noun}_draft as {_rows([derived] if derived.exists() else [], noun)}")
     latest = current(run.releases)
     files = [run.releases / latest / "data" / f"{split}.parquet" for split in SPLITS] if latest else []
     facts.execute(f"create view example_published as {_rows([file for file in files if file.exists()], 'example')}")
@@ -53,11 +56,12 @@ def opened(run: Run) -> duckdb.DuckDBPyConnection:
 def _rows(files: list[Path], noun: str) -> str:
     from schemas.consensus import Consensus
     from schemas.example import Example
+    from schemas.review import QueueEntry
     from schemas.row import columns
 
     if files:
         return f"select * from read_parquet([{', '.join(_quoted(str(file)) for file in files)}])"
-    names = columns({"consensus": Consensus, "example": Example}[noun]).names
+    names = columns({"consensus": Consensus, "queue": QueueEntry, "example": Example}[noun]).names
     return "select " + ", ".join(f"null as {name}" for name in names) + " where false"
 
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import duckdb
 import polars as pl
 from prefect import get_run_logger
 
@@ -34,38 +35,41 @@ def draw_audit(run: Run, versions: dict[str, str]) -> dict[str, int]:
         get_run_logger().info("the audit waits: %s has no version yet", run.curation.accepted_model.name)
         return counts
     with alone(run.store, "audit", wait=True):
-        if _is_past(run):
+        connection = known(run, versions)
+        if _is_past(connection, run):
             return counts
-        counts["joined"] = _join(run, versions) if _is_open(run, versions) else 0
-        if why := _renewal(run, versions):
-            counts["joined"] += _open(run, versions, why)
-        counts["drawn"] = _draw(run, versions)
+        if _is_open(connection, run) and (joined := _join(connection, run)):
+            counts["joined"], connection = joined, known(run, versions)
+        if why := _renewal(connection, run):
+            counts["joined"] += _open(connection, run, why)
+            connection = known(run, versions)
+        counts["drawn"] = _draw(connection, run)
     get_run_logger().info("%d items joined the epoch, %d drawn for the audit", counts["joined"], counts["drawn"])
     return counts
 
 
-def _is_past(run: Run) -> bool:
+def _is_past(connection: duckdb.DuckDBPyConnection, run: Run) -> bool:
     query = (
         "select max(available_on) from (from epoch select available_on union all from candidate select available_on)"
     )
-    (last,) = Store(run.store).connect().sql(query).fetchone()
+    (last,) = connection.sql(query).fetchone()
     return last is not None and last > run.as_of
 
 
-def _is_open(run: Run, versions: dict[str, str]) -> bool:
+def _is_open(connection: duckdb.DuckDBPyConnection, run: Run) -> bool:
     """Return whether an epoch is in force that still takes items in: a batch does not, once it has some."""
-    connection, is_batch = known(run, versions), run.curation.accept.claim == "batch"
+    is_batch = run.curation.accept.claim == "batch"
     taking = "from epoch_now anti join candidate_now using (epoch_id)" if is_batch else "from epoch_now"
     return bool(connection.sql(f"select count(*) {taking} where thresholds <> '{NONE}'").fetchone()[0])
 
 
-def _renewal(run: Run, versions: dict[str, str]) -> str | None:
+def _renewal(connection: duckdb.DuckDBPyConnection, run: Run) -> str | None:
     """Return why a new epoch is to be opened; None where the one in force stays."""
-    connection, accept = known(run, versions), run.curation.accept
+    accept, (terms,) = run.curation.accept, connection.sql("select getvariable('terms')").fetchone()
     last = connection.sql("select terms from epoch order by recorded_at desc, generation desc limit 1").fetchone()
     now = connection.sql("select reason, thresholds from epoch_now order by generation desc limit 1").fetchone()
     if now is None:
-        return _changed(json.loads(last[0]), json.loads(epoch.terms(run, versions))) if last else "first"
+        return _changed(json.loads(last[0]), json.loads(terms)) if last else "first"
     if now[1] == NONE:
         return now[0]  # why the one before it expired: there were too few items for another audit
     if accept.claim == "batch":
@@ -79,12 +83,12 @@ def _changed(before: dict[str, Any], now: dict[str, Any]) -> str:
     return ", ".join(sorted(key for key in before | now if before.get(key) != now.get(key))) or "resumed"
 
 
-def _open(run: Run, versions: dict[str, str], why: str) -> int:
+def _open(connection: duckdb.DuckDBPyConnection, run: Run, why: str) -> int:
     """Return how many items the new epoch covers.
 
     Where there are too few to certify any, none is opened; but after one that expired there is one that accepts nothing.
     """
-    connection, ids, terms = known(run, versions), Ids(run.curation.name), epoch.terms(run, versions)
+    ids, (terms,) = Ids(run.curation.name), connection.sql("select getvariable('terms')").fetchone()
     last = connection.sql("select * from epoch_now order by generation desc limit 1").pl().to_dicts()
     if run.curation.accept.claim == "stream":  # of what the one before covered, all that no person has labelled
         connection.execute("create or replace view candidate_now as select * from candidate where false")
@@ -125,9 +129,8 @@ def _grids(rows: pl.DataFrame, accept: Accept) -> dict[str, Any]:
     }
 
 
-def _join(run: Run, versions: dict[str, str]) -> int:
+def _join(connection: duckdb.DuckDBPyConnection, run: Run) -> int:
     """Return how many items join the epoch that was opened last."""
-    connection = known(run, versions)
     (epoch_id, seed) = connection.sql("select epoch_id, seed from epoch_now order by generation desc").fetchone()
     return _joined(run, epoch_id, seed, relation(connection, "candidate_fresh").pl())
 
@@ -141,9 +144,9 @@ def _joined(run: Run, epoch_id: str, seed: str, rows: pl.DataFrame) -> int:
     } | _stamp(run) for item_id, label, score, name in rows.select("item_id", "label", "score", "slice").iter_rows()])  # fmt: skip
 
 
-def _draw(run: Run, versions: dict[str, str]) -> int:
+def _draw(connection: duckdb.DuckDBPyConnection, run: Run) -> int:
     """Return how many items were drawn: up to the audit of each slice, later a few of the night's; never over the queue."""
-    connection, accept = known(run, versions), run.curation.accept
+    accept = run.curation.accept
     last = connection.sql("select epoch_id, thresholds, seed from epoch_now order by generation desc").fetchone()
     if last is None:
         return 0

@@ -42,13 +42,14 @@ def see(run: Run, connection: duckdb.DuckDBPyConnection, name: str) -> None:
 
 
 def keep_latest(run: Run) -> None:
-    """Keep the run's consensus for `assay sql` to read, unless a later date has been judged: a backfill is no news."""
+    """Keep the run's consensus and queue for `assay sql` to read, unless a later date has been judged: a backfill is no news."""
     judged = Store(run.store).connect().sql("select max(as_of) from ledger where kind = 'verdict'").fetchone()[0]
     if judged and judged > run.as_of:
         return
     latest = run.store / "derived" / "latest"
     latest.mkdir(exist_ok=True, mode=0o700)
-    os.replace(_place(run, "consensus"), latest / "consensus.parquet")
+    for name in ("consensus", "queue"):
+        os.replace(_place(run, name), latest / f"{name}.parquet")
 
 
 def discard(run: Run) -> None:

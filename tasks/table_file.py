@@ -54,7 +54,7 @@ def apart(read: str | Path, *written: str | Path | None) -> None:
 
 
 @contextmanager
-def replaced(out: Path) -> Iterator[Path]:
+def replaced(out: Path, is_private: bool = False) -> Iterator[Path]:
     """Yield a temporary file beside `out`, which takes its place when everything went well."""
     if not out.parent.is_dir():
         raise RequestError(f"there is no folder {out.parent} to write {out.name} to")
@@ -67,18 +67,20 @@ def replaced(out: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # a temporary file is private, a result is not
+        temporary.chmod(0o600 if is_private else 0o666 & ~_umask())  # a temporary file is private, a result is not
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write(connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation, out: str | Path) -> None:
+def write(
+    connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation, out: str | Path, is_private: bool = False
+) -> None:
     """Write a relation of `connection` as csv, jsonl or parquet, whole or not at all."""
     out, form = Path(out), written_format(out)
     packed = "gzip" if out.suffix == ".gz" else "none"
     connection.execute("set preserve_insertion_order = true")  # what was left undone to save memory
-    with replaced(out) as temporary:
+    with replaced(out, is_private) as temporary:
         if form == "parquet":
             rows.write_parquet(str(temporary), compression="zstd")
         elif form == "csv":

@@ -138,7 +138,7 @@ def run_line(curation: Path, as_of: str, home: Path, labels: str = "then") -> di
         ended = release.recall.fn(run, content)
         if ended is None:
             settle.fn(run, {})
-            draw_queue.fn(run)
+            draw_queue.fn(run, {})
             measure_agreement.fn(run, {})
             choose_examples.fn(run)
             with release.alone(run.releases):

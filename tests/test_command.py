@@ -12,7 +12,7 @@ from flows.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = [
-    "init", "check", "run", "backfill", "status", "measure", "aggregate", "annotate", "releases", "sql", "schema", "serve",
+    "init", "check", "run", "backfill", "status", "measure", "aggregate", "certify", "annotate", "queue", "import", "monitor", "releases", "sql", "schema", "serve",
 ]  # fmt: skip
 
 
@@ -188,6 +188,7 @@ def test_every_noun_is_a_view_even_of_an_empty_store(capsys, tmp_path):
         "items",
         "annotations",
         "consensus",
+        "queue",
         "examples",
         "quarantine",
         "replies",

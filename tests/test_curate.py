@@ -92,7 +92,7 @@ def test_raw_text_stands_in_the_store_and_in_releases_and_nowhere_else(assay, wr
     assert holding <= {".jsonl", ".parquet"}
     for place, content in tree(tmp_path / "home").items():
         assert name.encode() not in content or place.suffix == ".parquet", place
-        assert "derived" not in place.parts or place.name == "consensus.parquet", place
+        assert "derived" not in place.parts or place.name in ("consensus.parquet", "queue.parquet"), place
     assert name not in asyncio.run(told_to_prefect())
 
 

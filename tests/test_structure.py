@@ -66,11 +66,12 @@ def test_what_is_installed_is_pinned_and_names_no_index():
     assert all(re.match(r"[a-z0-9-]+==\S+( ; .+)?$", line) for line in lines)
 
 
-def test_the_deployments_are_a_nightly_that_runs_alone_and_a_backfill_with_a_form():
+def test_the_deployments_are_a_nightly_that_runs_alone_a_backfill_with_a_form_and_the_monitor():
     from flows.backfill import backfill
     from flows.curate import curate
+    from flows.monitor import monitor
 
-    nightly, form = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    nightly, form, watch = yaml.safe_load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     assert (nightly["entrypoint"], form["entrypoint"]) == ("flows.curate.curate", "flows.backfill.backfill")
     assert nightly["schedules"] == [{"cron": "0 2 * * *", "timezone": "Europe/Berlin", "active": True}]
     assert nightly["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
@@ -80,6 +81,9 @@ def test_the_deployments_are_a_nightly_that_runs_alone_and_a_backfill_with_a_for
     assert fields["start"]["format"] == fields["end"]["format"] == "date"
     assert fields["labels"]["enum"] == ["then", "now"]
     assert backfill.parameters.required == ["curation", "start", "end"]
+    assert watch["entrypoint"] == "flows.monitor.monitor"
+    assert set(watch["parameters"]) <= set(inspect.signature(monitor.fn).parameters)
+    assert monitor.parameters.required == ["curation", "file"]
 
 
 def test_nothing_is_sent_home():

@@ -1,4 +1,4 @@
-"""The people of the demo: they answer the queue with the labels that were held back, one each; the rest they leave empty."""
+"""The people of the demo: up to three answer each item of the queue, with the labels that were held back."""
 
 import csv
 import gzip
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+PEOPLE = 3  # who answer an item, so that no audit ends in a tie of two
 
 
 def main(queue: str, answers: str) -> None:
@@ -14,22 +15,27 @@ def main(queue: str, answers: str) -> None:
     held_back, ids = labels(), documents()
     with open(queue, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    for row in rows:
-        for document in ids.get(key(row["text"], row["aspect"]), []):
-            if document in held_back and not row["label"]:
-                row["annotator_id"], row["label"] = held_back[document]
+    given = [
+        row | {"annotator_id": worker, "label": label}
+        for row in rows
+        for document in ids.get(key(row["text"], row["aspect"]), [])[:1]
+        for worker, label in held_back.get(document, [])[:PEOPLE]
+    ]
     with open(answers, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0] if rows else ["queue_id", "label", "annotator_id"])
         writer.writeheader()
-        writer.writerows(rows)
-    print(f"people answered {sum(bool(row['label']) for row in rows)} of {len(rows)} items: {answers}")
+        writer.writerows(given)
+    answered = len({row["queue_id"] for row in given})
+    print(f"people answered {answered} of {len(rows)} items, {len(given)} answers in all: {answers}")
 
 
-def labels() -> dict[str, tuple[str, str]]:
-    """Return one held-back label of each document, and who gave it: the first by name."""
+def labels() -> dict[str, list[tuple[str, str]]]:
+    """Return the held-back labels of each document, each with who gave it, by name."""
+    found: dict[str, list[tuple[str, str]]] = {}
     with open(HERE / "held_back" / "labels.csv", encoding="utf-8", newline="") as file:
-        rows = sorted((row["item_id"], row["worker"], row["label"]) for row in csv.DictReader(file))
-    return {document: (worker, label) for document, worker, label in reversed(rows)}
+        for row in csv.DictReader(file):
+            found.setdefault(row["item_id"], []).append((row["worker"], row["label"]))
+    return {document: sorted(given) for document, given in found.items()}
 
 
 def documents() -> dict[tuple[str, str], list[str]]:

@@ -37,7 +37,9 @@ class Interval:
     """Why there is no estimate."""
 
 
-def interval(value: float, ends: Ends, *, n: int, population: int, confidence: float, pending: int, method: str):
+def interval(
+    value: float, ends: Ends, *, n: int, population: int, confidence: float, pending: int, method: str
+) -> Interval:
     """Return the Interval of an estimate and its ends, each within 0–1 and the estimate between them."""
     low, high = (round(min(max(end, 0.0), 1.0), DIGITS) for end in ends)
     between = min(max(round(value, DIGITS), low), high)

@@ -9,7 +9,7 @@ from tasks.accuracy.interval import Ends, Interval, effective, exact, interval, 
 from tasks.accuracy.tuned import Tuned, tuned, weighed
 
 ENOUGH_AUDITS = 50
-ENOUGH = 10  # right, wrong, and far from what was foretold: with fewer the intervals hold in 4 to 85 % of draws, not 90
+ENOUGH = 10  # right, wrong, and far from what was foretold: with one or two, intervals made for 90 % held in 4 to 60 %
 ENOUGH_IN_STRATUM = 5
 NO_ANSWER = "no audit is answered"
 
@@ -82,7 +82,9 @@ def stratified(strata: Sequence[Stratum], *, confidence: float = 0.95, claim: Cl
     return interval(value, (low[0], high[1]), **facts, method=method)
 
 
-def _stratum(correct, foretold, pool, weights=None) -> Stratum:
+def _stratum(
+    correct: Sequence[float], foretold: Sequence[float], pool: Sequence[float], weights: Sequence[float] | None = None
+) -> Stratum:
     given = [np.asarray(column, dtype=float) for column in (correct, foretold, pool)]
     if not all(np.isfinite(column).all() for column in given[1:]):
         given[1:] = [np.zeros(len(column)) for column in given[1:]]

@@ -1,6 +1,7 @@
 """People: one row of a label table is one annotation of a document, which may not have arrived yet."""
 
 import unicodedata
+from datetime import datetime
 from typing import Any
 
 from schemas.curation import HumanAnnotator
@@ -9,28 +10,69 @@ from tasks.annotator.version import guideline_version, guidelines
 from tasks.source import File, Record, Rejected, instant, name
 from tasks.store import Ids, Store
 
+Row = dict[str, Any]
+
 
 class Parser:
     """Makes an annotation row of a record of a label table."""
 
     def __init__(self, run: Run, annotator: HumanAnnotator) -> None:
-        self._fields, labels = annotator.fields, run.curation.labels
-        self._labels = {unicodedata.normalize("NFC", label): label for label in labels.values}
-        self._ids, self._now = Ids(run.curation.name), run.started_at
-        self._guideline = guideline_version(guidelines(labels, run.folder))
+        self._fields, self._voice = annotator.fields, Voice(run)
 
-    def __call__(self, record: Record, file: File) -> dict[str, Any]:
+    def __call__(self, record: Record, file: File) -> Row:
         """Return the row; raise Rejected with the reason it cannot be one."""
         fields, given = self._fields, record.fields or {}
         for field in (fields.item, fields.annotator, fields.label, fields.time):
             if field and field not in given:
                 raise Rejected("missing_field", f"`{field}`")
-        annotator_id = name(given[fields.annotator], fields.annotator)
-        document_id = self._ids.id("document", name(given[fields.item], fields.item))
-        label = _label(given[fields.label], fields.label, self._labels)
-        event_at = instant(given[fields.time], fields.time, self._now) if fields.time else None
+        who = name(given[fields.annotator], fields.annotator)
+        document_id = self._voice.ids.id("document", name(given[fields.item], fields.item))
+        label = self._voice.label(given[fields.label], fields.label)
+        return self._voice.annotation(document_id, who, label, self._voice.time(given, fields.time))
+
+
+class Voice:
+    """What a person says, as one curation's labels, clock and guidelines have it."""
+
+    def __init__(self, run: Run) -> None:
+        labels = run.curation.labels
+        self.ids, self._now = Ids(run.curation.name), run.started_at
+        self._labels = {unicodedata.normalize("NFC", label): label for label in labels.values}
+        self._guideline = guideline_version(guidelines(labels, run.folder))
+
+    def label(self, value: Any, field: str) -> str | None:
+        """Return the label, or None where it is withdrawn; raise Rejected for any other.
+
+        A whole number is the label written with its digits, and spaces around a label are not part of it.
+        """
+        if value is None or value == "":
+            return None
+        is_name = isinstance(value, str | int) and not isinstance(value, bool)
+        label = unicodedata.normalize("NFC", str(value)).strip() if is_name else None
+        if label not in self._labels:
+            raise Rejected("unknown_label", f"`{field}`: one of {', '.join(self._labels.values())} expected")
+        return self._labels[label]
+
+    def time(self, given: Row, field: str | None) -> datetime | None:
+        """Return when a label was given, where the record says so; raise Rejected for what is no instant."""
+        return instant(given[field], field, self._now) if field else None
+
+    def annotation(
+        self,
+        document_id: str,
+        annotator_id: str,
+        label: str | None,
+        event_at: datetime | None,
+        handout_id: str | None = None,
+    ) -> Row:
+        """Return an annotation's columns, but for those that say when and where we learnt of it.
+
+        An answer to the review queue is an annotation of its own: that somebody had said so before does not answer it.
+        """
+        asked = [handout_id] if handout_id else []
+        key = (document_id, annotator_id, label, event_at, self._guideline, *asked)
         return {
-            "annotation_id": self._ids.id("annotation", document_id, annotator_id, label, event_at, self._guideline),
+            "annotation_id": self.ids.id("annotation", *key),
             "item_id": None,
             "document_id": document_id,
             "annotator_id": annotator_id,
@@ -44,22 +86,9 @@ class Parser:
             "reason": "withdrawn" if label is None else None,
             "reply_id": None,
             "guideline_version": self._guideline,
+            "handout_id": handout_id,
             "event_at": event_at,
         }
-
-
-def _label(value: Any, field: str, labels: dict[str, str]) -> str | None:
-    """Return the label, or None where it is withdrawn; `labels` is each one by its spelling in Unicode NFC.
-
-    A whole number is the label written with its digits, and spaces around a label are not part of it.
-    """
-    if value is None or value == "":
-        return None
-    is_name = isinstance(value, str | int) and not isinstance(value, bool)
-    label = unicodedata.normalize("NFC", str(value)).strip() if is_name else None
-    if label not in labels:
-        raise Rejected("unknown_label", f"`{field}`: one of {', '.join(labels.values())} expected")
-    return labels[label]
 
 
 class Writer:
@@ -68,7 +97,7 @@ class Writer:
     def __init__(self, run: Run) -> None:
         self._store = Store(run.store)
 
-    def __call__(self, rows: list[tuple[Record, dict[str, Any]]]) -> tuple[int, list[tuple[Record, Rejected]]]:
+    def __call__(self, rows: list[tuple[Record, Row]]) -> tuple[int, list[tuple[Record, Rejected]]]:
         """Return how many annotations stand in the store as these records; none is refused."""
         self._store.merge("annotation", [row for _, row in rows])
         found = self._store.connect().sql(

@@ -49,7 +49,7 @@ def hypergeometric_cdf(
     is_possible = (found <= errors) & (found <= wrong) & (found <= audited) & (audited - found <= right)
     hit, miss = np.minimum(found, np.minimum(wrong, audited)), np.clip(audited - found, 0, right)
     log_pmf = _log_choose(wrong, hit) + _log_choose(right, miss) - _log_choose(population, audited)
-    return np.minimum(np.where(is_possible, np.exp(log_pmf), 0.0).sum(axis=-1), 1.0)
+    return np.minimum(np.where(is_possible, np.exp(np.minimum(log_pmf, 0.0)), 0.0).sum(axis=-1), 1.0)
 
 
 def hypergeometric_upper(errors: int, audited: int, population: int, delta: float) -> float:

@@ -20,6 +20,8 @@ class Crowdlab(NamedTuple):
 
     matrix: np.ndarray
     """Items × labels: probability of each label, rows sum to 1."""
+    settled: np.ndarray
+    """Place of the label each item is settled on."""
     annotator_weight: np.ndarray
     """Weight of each person's vote."""
     model_weight: np.ndarray
@@ -56,7 +58,7 @@ def crowdlab(votes: Votes, opinions: Opinions, labels: list[str]) -> Crowdlab:
     settled = np.where((better == best).sum(axis=1) == 1, better.argmax(axis=1), first)
     matrix, annotator_weight, model_weight = _averaged(crowd, settled)
     quality = _quality(crowd, matrix, settled, annotator_weight, model_weight)
-    return Crowdlab(matrix, annotator_weight, model_weight, quality)
+    return Crowdlab(matrix, settled, annotator_weight, model_weight, quality)
 
 
 def _majority(crowd: _Crowd) -> np.ndarray:

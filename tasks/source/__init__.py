@@ -2,7 +2,8 @@
 
 from tasks.source.files import File, find
 from tasks.source.intake import Intake, intake
-from tasks.source.records import Record, Rejected
+from tasks.source.records import Record
+from tasks.source.rejected import Rejected
 from tasks.source.trust import trust
 from tasks.source.values import instant, name
 

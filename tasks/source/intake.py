@@ -9,7 +9,8 @@ import duckdb
 from schemas.errors import SourceRefused
 from schemas.run import Run
 from tasks.source.files import File, find
-from tasks.source.records import Record, Rejected, read
+from tasks.source.records import Record, read
+from tasks.source.rejected import Rejected
 from tasks.store import KEYS, Ids, Store
 from tasks.text import canonical
 
@@ -57,8 +58,9 @@ def intake(
     marked as read, so a run killed in between reads the file again, adds nothing twice and counts the same.
     """
     total = Intake()
+    told = _told(run, noun, pattern)
     for file in unread(run, noun, pattern, only_dated):
-        total.add(_read_file(run, noun, file, pattern, format, parse, write))
+        total.add(take(run, noun, file, told, read(file, format), parse, write))
     return total
 
 
@@ -78,7 +80,7 @@ def unread(run: Run, noun: str, pattern: str, only_dated: bool = True) -> Iterat
         except SourceRefused as error:
             refusal = refusal or error
             continue
-        if file_id(run, noun, pattern, file.path, digest) not in known:
+        if _file_id(run, noun, file.path, digest, _told(run, noun, pattern)) not in known:
             yield file
     if refusal:
         raise refusal
@@ -88,11 +90,16 @@ def present(run: Run, noun: str, pattern: str) -> list[str]:
     """Return the ids of the files of a pattern that stand there now and have been read."""
     digests = _digests(Store(run.store).connect(), noun)
     found = ((file.path, digests.get((file.path, file.bytes, file.modified_ns))) for file in find(run.folder, pattern))
-    return [file_id(run, noun, pattern, path, digest) for path, digest in found if digest]
+    return [_file_id(run, noun, path, digest, _told(run, noun, pattern)) for path, digest in found if digest]
 
 
-def file_id(run: Run, noun: str, pattern: str, path: str, digest: str) -> str:
-    """Return the id of a version of a file, read as the curation says; another way of reading it is another id."""
+def _file_id(run: Run, noun: str, path: str, digest: str, told: Row) -> str:
+    """Return the id of a version of a file; another way of reading it is another id."""
+    return Ids(run.curation.name).id("file", noun, path, digest, canonical(told))
+
+
+def _told(run: Run, noun: str, pattern: str) -> Row:
+    """Return what the curation says of how the files of a pattern are read."""
     curation = run.curation
     if noun == "document":
         limits = [curation.clean.min_chars, curation.clean.max_chars]
@@ -100,7 +107,7 @@ def file_id(run: Run, noun: str, pattern: str, path: str, digest: str) -> str:
     else:
         limits = list(curation.labels.values)
         told = [annotator.fields.model_dump() for annotator in curation.people if annotator.path == pattern]
-    return Ids(curation.name).id("file", noun, path, digest, canonical({"limits": limits, "told": told}))
+    return {"limits": limits, "told": told}
 
 
 def _digests(connection: duckdb.DuckDBPyConnection, noun: str) -> dict[tuple[str, int, int], str]:
@@ -132,11 +139,15 @@ def _before(run: Run, noun: str, file: File) -> set[tuple[str, int]]:
     return set(connection.sql(rows, params=path | {"last": last}).fetchall())
 
 
-def _read_file(
-    run: Run, noun: str, file: File, pattern: str, format: str | None, parse: Callable, write: Callable
+def take(
+    run: Run, noun: str, file: File, told: Row, reading: Iterable[Record], parse: Callable, write: Callable
 ) -> Intake:
+    """Return the counts of one file, all of its records stored or set aside; `told` is what decides how it is read.
+
+    What is read yields the file's records and has, afterwards, `damage`: why the file ends early, where it does.
+    """
     store, ids, counts = Store(run.store), Ids(run.curation.name), Intake(files=1)
-    digest, reading, before = file.digest(), read(file, format), _before(run, noun, file)
+    digest, before = file.digest(), _before(run, noun, file)
     stamp = {
         "available_on": file.available_on or run.started_at.date(),
         "recorded_at": run.started_at,
@@ -170,7 +181,7 @@ def _read_file(
     if reading.damage:
         counts.damaged.append(f"{file.path}: {reading.damage}")
     store.merge("file", [{
-        "file_id": file_id(run, noun, pattern, file.path, digest), "noun": noun, "path": file.path, "sha256": digest,
+        "file_id": _file_id(run, noun, file.path, digest, told), "noun": noun, "path": file.path, "sha256": digest,
         "bytes": file.bytes, "modified_ns": file.modified_ns, "read": counts.read, "accepted": counts.accepted,
         "duplicate": counts.duplicate, "quarantined": counts.quarantined, "damage": reading.damage,
     } | stamp])  # fmt: skip

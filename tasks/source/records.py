@@ -5,7 +5,7 @@ import json
 import math
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,27 +18,16 @@ import pyarrow.parquet as pq
 
 from schemas.curation import COMPRESSIONS, file_format
 from tasks.source.files import Damaged, File, opened
+from tasks.source.json_object import decoded, elements, json_object
+from tasks.source.rejected import Rejected
 
 MAX_RECORD_BYTES = 1_000_000
 MAX_RAW_CHARS = 65_536
 MAX_RATIO, FREE_BYTES = 200, 256_000_000  # a small file may unpack to this much before its ratio matters
-MAX_DEPTH = 100  # well below where Python's own limit, which moves with the caller's depth, would decide
 MAX_ROW_LINES = 1_000  # of a csv row; a quote left open is looked for no further
 _BLOCK = 1 << 16  # what is lost at most where a zstd file breaks off
 _PARQUET_ROWS = 1_000  # in memory at once: columns unpack to far more than their file's size
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
-
-
-class Rejected(Exception):
-    """A record cannot be used: a reason code, and what was expected."""
-
-    def __init__(self, reason: str, detail: str | None = None) -> None:
-        super().__init__(reason)
-        self.reason, self.detail = reason, detail
-
-    def bare(self) -> "Rejected":
-        """Return the reason alone: once raised, this one holds on to the text it was raised over."""
-        return Rejected(self.reason, self.detail)
 
 
 _TOO_LARGE = Rejected("too_large", f"at most {MAX_RECORD_BYTES:,} bytes")
@@ -71,6 +60,7 @@ class Reading:
 
     file: File
     format: str
+    delimiter: str = ","
     damage: str | None = field(default=None, init=False)
 
     def __iter__(self) -> Iterator[Record]:
@@ -88,7 +78,8 @@ class Reading:
             yield from _parquet(self.file)
             return
         with opened(self.file) as stream:
-            yield from _FORMATS[self.format](_Limited(stream, self.file.bytes))
+            limited = _Limited(stream, self.file.bytes)
+            yield from _csv(limited, self.delimiter) if self.format == "csv" else _FORMATS[self.format](limited)
 
 
 class _Limited:
@@ -106,11 +97,16 @@ class _Limited:
                 raise Rejected("decompression_limit")
             yield block
 
+    def text(self) -> Iterator[bytes]:
+        """Yield the bytes without UTF-8's mark; raise Rejected where they cannot begin a text in UTF-8."""
+        for number, block in enumerate(self.blocks()):
+            yield block if number else _without_mark(block)
+
     def lines(self) -> Iterator[tuple[bytes, bool]]:
         """Yield each line without its end, and whether it was too long (then its start alone)."""
         pending, too_long = bytearray(), False
-        for number, block in enumerate(self.blocks()):
-            *whole, last = (block if number else _without_mark(block)).split(b"\n")
+        for block in self.text():
+            *whole, last = block.split(b"\n")
             for line in whole:
                 yield self._line(bytes(pending + line), too_long)
                 pending, too_long = bytearray(), False
@@ -139,27 +135,27 @@ def _without_mark(head: bytes) -> bytes:
     return head.removeprefix(b"\xef\xbb\xbf")
 
 
-def _numbered(stream: _Limited) -> Iterator[Record]:
-    """Yield one record per line that is not blank, its bytes only, or why the line cannot be one."""
-    for position, (line, is_long) in enumerate(stream.lines(), 1):
+def _numbered(lines: Iterator[tuple[bytes, bool]], parse: Callable[[bytes], dict[str, Any]]) -> Iterator[Record]:
+    """Yield one record per line that is not blank, or why the line cannot be one."""
+    for position, (line, is_long) in enumerate(lines, 1):
         if is_long:
             yield Record(position, line, rejected=_TOO_LARGE)
         elif line.strip():
-            yield Record(position, line)
+            record = Record(position, line)
+            _fill(record, parse)
+            yield record
 
 
 def _text(stream: _Limited) -> Iterator[Record]:
-    for record in _numbered(stream):
-        if not record.rejected:
-            _fill(record, lambda raw: {"text": _decoded(raw)})
-        yield record
+    return _numbered(stream.lines(), lambda raw: {"text": decoded(raw)})
 
 
 def _jsonl(stream: _Limited) -> Iterator[Record]:
-    for record in _numbered(stream):
-        if not record.rejected:
-            _fill(record, _object)
-        yield record
+    return _numbered(stream.lines(), json_object)
+
+
+def _json(stream: _Limited) -> Iterator[Record]:
+    return _numbered(elements(stream.text(), MAX_RECORD_BYTES), json_object)
 
 
 def _fill(record: Record, parse: Any) -> None:
@@ -169,59 +165,10 @@ def _fill(record: Record, parse: Any) -> None:
         record.rejected = rejected.bare()
 
 
-def _decoded(raw: bytes) -> str:
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError:
-        raise Rejected("bad_encoding", "UTF-8 expected") from None
-
-
-def _object(raw: bytes) -> dict[str, Any]:
-    text = _decoded(raw)
-    try:
-        value = json.loads(text, object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_no_constant)
-    except RecursionError:
-        raise Rejected("too_deep", f"at most {MAX_DEPTH} levels expected") from None
-    except ValueError as error:
-        where = f"column {error.colno}" if isinstance(error, json.JSONDecodeError) else None
-        raise Rejected("bad_json", where) from None
-    if not isinstance(value, dict):
-        raise Rejected("not_object", "a JSON object expected")
-    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise Rejected("too_deep", f"at most {MAX_DEPTH} levels expected")
-    return value
-
-
-def _depth(value: Any) -> int:
-    """Return how many levels of objects and lists stand in one another."""
-    depth, level = 0, [value]
-    while level := [part for part in level if isinstance(part, dict | list)]:
-        depth += 1
-        level = [inner for part in level for inner in (part.values() if isinstance(part, dict) else part)]
-    return depth
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise Rejected("duplicate_key")
-    return fields
-
-
-def _finite(digits: str) -> float:
-    if not math.isfinite(number := float(digits)):
-        raise Rejected("bad_json", "a number beyond what a computer's may be")
-    return number
-
-
-def _no_constant(name: str) -> None:
-    raise Rejected("bad_json", f"{name} is no JSON number")
-
-
-def _csv(stream: _Limited) -> Iterator[Record]:
+def _csv(stream: _Limited, delimiter: str) -> Iterator[Record]:
     """Yield one record per row; undecodable bytes become surrogates, so that one bad row does not end the file."""
     lines, header = _RowLines(stream), None
-    rows = csv.reader(lines, strict=True)
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         lines.forget()
         try:
@@ -392,7 +339,7 @@ def _plain(value: Any) -> Any:
             return str(value)
 
 
-_FORMATS = {"jsonl": _jsonl, "csv": _csv, "text": _text}
+_FORMATS = {"jsonl": _jsonl, "json": _json, "text": _text}
 
 
 def read(file: File, format: str | None = None) -> Reading:

@@ -5,7 +5,7 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tasks.source.records import Rejected
+from tasks.source.rejected import Rejected
 
 MAX_NAME_CHARS = 512
 _LEAP_SECOND = re.compile(r"(:\d\d:)60(?=[.,Zz+-]|$)")

@@ -34,7 +34,10 @@ answer as (
 
     qualify row_number() over (
         partition by handout.item_id, annotation.annotator_id
-        order by annotation.event_at desc nulls last, annotation.recorded_at desc, annotation.annotation_id desc
+        order by
+            coalesce(annotation.event_at, annotation.available_on) desc,
+            annotation.recorded_at desc,
+            annotation.annotation_id desc
     ) = 1
 
 ),

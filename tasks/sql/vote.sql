@@ -2,6 +2,7 @@
 -- grain:  one row per document and annotator
 -- reads:  annotation, document, known_item; as_of, labels_until
 -- A person's later label replaces an earlier one; a withdrawn label is no vote.
+-- One without a time is as old as the day it belongs to.
 with
 
 ranked as (
@@ -14,7 +15,7 @@ ranked as (
         event_at,
         row_number() over (
             partition by document_id, annotator_id
-            order by event_at desc nulls last, recorded_at desc, annotation_id desc
+            order by coalesce(event_at, available_on) desc, recorded_at desc, annotation_id desc
         ) as age
 
     from annotation

@@ -21,7 +21,7 @@ select
     annotation.available_on,
     row_number() over (
         partition by annotation.item_id, annotation.document_id, annotation.annotator_id, annotation.annotator_version
-        order by annotation.event_at nulls first, annotation.recorded_at, annotation.annotation_id
+        order by coalesce(annotation.event_at, annotation.available_on), annotation.recorded_at, annotation.annotation_id
     ) as revision,
     annotation.guideline_version,
     annotation.annotation_id,
