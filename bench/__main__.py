@@ -3,7 +3,19 @@
 import argparse
 from importlib import import_module
 
-ROOMS = ("speed", "consensus", "accuracy", "certificate", "change", "estimate", "monitor", "queue", "wire", "endurance", "demo")
+ROOMS = (
+    "speed",
+    "consensus",
+    "accuracy",
+    "certificate",
+    "change",
+    "estimate",
+    "monitor",
+    "queue",
+    "wire",
+    "endurance",
+    "demo",
+)
 
 parser = argparse.ArgumentParser("python -m bench", description=__doc__)
 parser.add_argument("rooms", nargs="*", metavar="room", help=", ".join(ROOMS) + "; all where none is named")

