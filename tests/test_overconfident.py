@@ -233,6 +233,7 @@ def test_a_real_model_that_is_surer_than_right_is_refused_and_a_better_one_of_th
     assert len(accepted) >= 100 and line.error(accepted) <= 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("harness")
 def test_the_whole_line_publishes_what_people_said_and_nothing_of_a_model_that_is_sure_and_wrong(nights, capsys):
     line = nights()

@@ -1,11 +1,13 @@
 """Delta tables of one curation, written by insert-only merges and read through DuckDB."""
 
+import os
 import random
 import re
 import time
 import uuid
 from contextlib import suppress
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,7 @@ class Store:
         the very next after the version they were read from is as safe: of two writers one looks again.
         """
         delta = self._open_or_create(table)
-        fresh = _fresh(frame, KEYS[table], self._names(delta, table))
+        fresh = _fresh(frame, KEYS[table], _names(self.folder, table, delta))
         if fresh.num_rows:
             self._append(delta, table, fresh)
         return fresh.num_rows
@@ -133,27 +135,10 @@ class Store:
         return connection
 
     def _view(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
-        files = self._files(table)
-        if files:
-            rows = f"select * from {_read(files)}"
-            if set(columns(TABLES[table]).names) - set(connection.sql(f"describe {rows}").fetchnumpy()["column_name"]):
-                rows += f" union all by name {_no_rows(table)}"  # files of an earlier version lack some
-            connection.execute(f"create view {table} as {rows}")
-        else:
-            connection.execute(f"create view {table} as {_no_rows(table)}")
+        connection.execute(f"create view {table} as {_rows(self.folder, table, _commit(self.folder / table))}")
 
     def _files(self, table: str) -> list[str]:
-        if not (self.folder / table).is_dir():  # to find out by opening it takes ten times as long
-            return []
-        try:
-            return self._names(DeltaTable(self._path(table)), table)
-        except TableNotFoundError:
-            return []
-
-    def _names(self, delta: DeltaTable, table: str) -> list[str]:
-        # not the library's own addresses of them, in which a space is %20
-        added = delta.get_add_actions().column("path").to_pylist()
-        return sorted(str(self.folder / table / name) for name in added)
+        return _files(self.folder, table) if _commit(self.folder / table) else []
 
     def _open_or_create(self, table: str) -> DeltaTable:
         schema = Schema([_field(field) for field in columns(TABLES[table])])
@@ -173,6 +158,42 @@ class Store:
 
     def _path(self, table: str) -> str:
         return str(self.folder / table)
+
+
+@lru_cache(maxsize=4096)
+def _rows(folder: Path, table: str, commit: tuple[str, int, int] | None) -> str:
+    """Return a query of a table's rows as of its latest commit: to open it anew each time takes ten times as long."""
+    files = _files(folder, table) if commit else []
+    if not files:
+        return _no_rows(table)
+    rows = f"select * from {_read(files)}"
+    there = {field for file in files for field in pq.read_schema(file).names}
+    if set(columns(TABLES[table]).names) - there:
+        rows += f" union all by name {_no_rows(table)}"  # files of an earlier version lack some
+    return rows
+
+
+def _commit(place: Path) -> tuple[str, int, int] | None:
+    """Return name, time and number of the file of a table's latest commit; None where there is no table."""
+    try:
+        latest = max((one for one in os.scandir(place / "_delta_log") if one.name.endswith(".json")),
+                     key=lambda one: one.name, default=None)  # fmt: skip
+    except FileNotFoundError:
+        return None
+    if latest is None:
+        return None
+    seen = latest.stat()
+    return latest.name, seen.st_mtime_ns, seen.st_ino
+
+
+def _files(folder: Path, table: str) -> list[str]:
+    return _names(folder, table, DeltaTable(str(folder / table)))
+
+
+def _names(folder: Path, table: str, delta: DeltaTable) -> list[str]:
+    # not the library's own addresses of them, in which a space is %20
+    added = delta.get_add_actions().column("path").to_pylist()
+    return sorted(str(folder / table / name) for name in added)
 
 
 def arrow(model: type[Row], rows: list[dict[str, Any]] | pl.DataFrame) -> pa.Table:
