@@ -7,12 +7,12 @@ from typing import Any
 from flows.measure import MOST, cut, more
 from schemas.errors import RequestError
 from tasks.audit_table import USUAL, AuditColumns, Audited, read, write_status
-from tasks.certificate import Claim, Found, certify_slices, statement, thresholds
+from tasks.certificate import Claim, Found, certify_slices, statement, statement_of_slices, thresholds
 from tasks.certificate import certify as certified
-from tasks.certificate.wording import ABOUT, MEANT, TESTS, percent
 from tasks.label_table import opened
 from tasks.table_file import apart, written_format
 
+SMALLEST = 1e-6  # of a share that may be asked for: below it no audit that anybody could do proves anything
 COUNTS = ("items", "accepted", "audited", "answered", "errors", "audited_accepted", "errors_accepted")
 
 
@@ -40,14 +40,15 @@ def certify(
             result["slices"] = {}
         if out is not None:
             write_status(connection, limits, Path(out))
-    return result | {"undrawn": audited.undrawn}
+    told = {"rows": len(audited.sample.score), "undrawn": audited.undrawn, "drawn_assumed": audited.is_assumed}
+    return result | told
 
 
 def _possible(path: Path, max_error: float, confidence: float, out: str | Path | None) -> None:
     """Raise RequestError for what no table can be asked."""
-    for flag, share in (("--max-error", max_error), ("--confidence", confidence)):
-        if not 0 < share < 1:
-            raise RequestError(f"{flag} {share:g}: a number between 0 and 1 is expected, as 0.05")
+    for flag, share, usual in (("--max-error", max_error, 0.05), ("--confidence", confidence, 0.95)):
+        if not SMALLEST <= share <= 1 - SMALLEST:
+            raise RequestError(f"{flag} {share:g}: a number between 0 and 1 is expected, as {usual}")
     apart(path, out)
     if out is not None:
         written_format(out)
@@ -88,7 +89,7 @@ def _together(by_slice: dict[str, Found], claim: Claim) -> dict[str, Any]:
     told = {name: _told(claim, found, name) for name, found in by_slice.items()}
     none = f"No label of any of the {len(by_slice)} slices may be accepted without a person."
     return {
-        "statement": " ".join(told[name]["statement"] for name in kept) or None,
+        "statement": statement_of_slices(claim, len(kept), len(by_slice)) if kept else None,
         "reason": None if kept else none,
         "threshold": min((found.threshold for found in kept.values()), default=None),
         **counts,
@@ -108,7 +109,7 @@ def story(result: dict[str, Any]) -> str:
     parts = [_size_lines(result), _slice_lines(result["slices"]), [result["statement"] or result["reason"]]]
     if result["slices"]:
         refused = [one["reason"] for one in result["slices"].values() if one["reason"]]
-        promised = [_promise(result)] if result["statement"] else []
+        promised = [result["statement"]] if result["statement"] else []
         parts[-1:] = [refused[:MOST] + more(len(refused), MOST), promised]
     return "\n\n".join("\n".join(lines) for lines in parts if lines)
 
@@ -116,20 +117,25 @@ def story(result: dict[str, Any]) -> str:
 def _size_lines(result: dict[str, Any]) -> list[str]:
     pending = result["audited"] - result["answered"]
     unanswered = f", {pending:,} of them not answered" if pending else ""
+    in_batch = f"   {rows:,} of them in the table" if (rows := result["rows"]) != result["items"] else ""
+    assumed = (
+        "; no column says who was drawn: all answered are taken as drawn at random" if result["drawn_assumed"] else ""
+    )
     lines = [
-        f"items     {result['items']:11,}",
-        f"audited   {result['audited']:11,}   {result['errors']:,} wrong{unanswered}",
+        f"items     {result['items']:11,}{in_batch}",
+        f"audited   {result['audited']:11,}   {result['errors']:,} wrong{unanswered}{assumed}",
     ]
     if result["undrawn"]:
         lines.append(f"left out  {result['undrawn']:11,}   labels of people on items that were not drawn for the audit")
-    lines.append(f"accepted  {result['accepted']:11,}   {result['accepted_share']:.1%}{_accepted(result)}")
+    share = f"{result['accepted_share']:.1%}" + (" of the table" if in_batch else "")
+    lines.append(f"accepted  {result['accepted']:11,}   {share}{_accepted(result)}")
     return lines
 
 
 def _accepted(result: dict[str, Any]) -> str:
     if result["threshold"] is None:
         return ""
-    least = f", with a confidence of {result['threshold']:.6g} or more"
+    least = "" if result["slices"] else f", with a confidence of {result['threshold']:.6g} or more"
     return f"{least}; {result['audited_accepted']:,} of them audited, {result['errors_accepted']:,} wrong"
 
 
@@ -146,13 +152,3 @@ def _slice_lines(slices: dict[str, dict[str, Any]]) -> list[str]:
         counts = f"{one['items']:11,}  {one['audited']:8,}  {one['errors']:8,}"
         lines.append(f"{cell:<{width}}  {counts}  {least:>16}  {one['accepted']:10,}")
     return lines + more(len(slices), MOST)
-
-
-def _promise(result: dict[str, Any]) -> str:
-    """Return what is promised of slices, whose statements are many."""
-    kept = sum(one["threshold"] is not None for one in result["slices"].values())
-    return (
-        f"In each of {kept} of {len(result['slices'])} slices at most {percent(result['max_error'])} of the labels accepted"
-        f" without a person are wrong, with {percent(result['confidence'])} confidence for all of them at once"
-        f" ({TESTS[result['method']]}). {ABOUT[result['method']]} {MEANT}"
-    )

@@ -77,5 +77,6 @@ def story(found: dict[str, Any]) -> str:
         lines.append(f"  interface  {found['labelling_interface']}: paste it under Settings, Labeling Interface")
     shown = "shown: no answer to it can audit a model" if found["suggestions_shown"] else "not shown"
     lines.append(f"  blind      models' labels are {shown}")
-    lines.append("  next       people fill in label and annotator_id; then `assay import CURATION FILE`")
+    fill = "people label it there" if found["format"] in TOOLS else "people fill in label and annotator_id"
+    lines.append(f"  next       {fill}; then `assay import CURATION FILE`")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from schemas.run import Run, started
 from tasks import monitor as monitoring
 from tasks.annotation import versions
 from tasks.known import known
+from tasks.label_table.columns import shown
 from tasks.release.ledger import current
 from tasks.release.shapes import SPLITS
 
@@ -106,7 +107,7 @@ def _columns(curation: Curation, table: Table) -> monitoring.Columns:
     if not there & {"label", "distribution"} or not there & {"confidence", "distribution"}:
         raise RequestError(
             f"{table.path.name}: each row needs the model's label and how sure it was: the columns `distribution`, or "
-            f"`label` and `confidence`; there are {', '.join(sorted(there)) or 'none'}"
+            f"`label` and `confidence`; there are {shown(sorted(there)) or 'none'}"
         )
     fields = curation.sources[0].fields
     named = fields.slice if fields.slice in there else "slice"
@@ -169,7 +170,7 @@ def _head(found: dict[str, Any]) -> list[str]:
         f"{found['curation']}: {_verdict(found)}",
         f"  {rows['read']:,} rows read = {rows['used']:,} used + {rows['set_aside']:,} set aside",
         *(f"    {count:,} × {reason}" for reason, count in rows["reasons"].items()),
-        f"  held against {reference['items']:,} items people settled{seen}",
+        f"  held against {reference['items']:,} items people settled{seen}; the file does not say which model made it",
     ]
     if found["accuracy"]["value"] is None and (raw := found["accuracy"]["unguarded"])["value"] is not None:
         lines.append(f"  were nothing to have shifted, it would be {_ends(raw)}: do not rely on it")

@@ -227,7 +227,7 @@ def _figures(summary: dict[str, Any]) -> list[str]:
         "  consensus  " + ", ".join(f"{count:,} {status}" for status, count in consensus.items()),
         "  splits     " + ", ".join(f"{count:,} {split}" for split, count in splits.items()),
     ]
-    lines += [f"  certified  {said}" for said in certified(summary["certificate"])]
+    lines += [f"  audit      {said}" for said in certified(summary["certificate"])]
     for name, accuracy in summary["accuracy"].items():
         if accuracy and accuracy["value"] is not None:
             lines.append(

@@ -20,7 +20,7 @@ DAYS = 7
 
 
 def status(curation: str, home: str | None) -> dict[str, Any]:
-    """Return {curation, store, latest, documents, items, annotations, certificate, spend, runs, next}."""
+    """Return {curation, as_of, store, latest, documents, items, annotations, certificate, spend, runs, next}."""
     run = started(curation, home=home)
     present = versions.fn(run)
     held = totals.fn(run, present)
@@ -28,6 +28,7 @@ def status(curation: str, home: str | None) -> dict[str, Any]:
     spent = run_spend(run)
     return {
         "curation": run.curation.name,
+        "as_of": str(run.as_of),
         "store": str(run.store),
         "latest": current(run.releases),
         **held,
@@ -79,7 +80,7 @@ def story(found: dict[str, Any]) -> str:
         f"  labels: {annotations['total']:,} count, {annotations['waiting']:,} wait for their document, "
         f"{annotations['quarantined']:,} quarantined",
         *(f"    {count:>8,}  {name}" for name, count in annotations["by_annotator"].items()),
-        *(f"  certified: {said}" for said in certified(found["certificate"])),
+        *(f"  audit, as of {found['as_of']}: {said}" for said in certified(found["certificate"])),
         *_spend_lines(found["spend"]),
         "last runs:",
         *(runs or ["  none"]),

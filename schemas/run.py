@@ -2,14 +2,16 @@
 
 import os
 import secrets
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 from schemas.curation import Curation, find, load
+from schemas.errors import RequestError
 from schemas.row import Row
 
 Labels = Literal["then", "now"]
+FARTHEST = timedelta(days=3653)  # ahead of the clock, which may be wrong
 
 
 class Run(Row):
@@ -55,8 +57,10 @@ def started(
     home: str | None = None,
     max_usd: float | None = None,
 ) -> Run:
-    """Return a new run of a curation: its file read, its clock set; raise RequestError where the curation is wrong."""
+    """Return a new run of a curation: its file read, its clock set; raise RequestError where curation or date is wrong."""
     file, now = find(curation), datetime.now(UTC)
+    if as_of and as_of > now.date() + FARTHEST:  # what is done for a date cannot be undone, and earlier ones then wait
+        raise RequestError(f"{as_of} lies more than ten years ahead: is the year mistyped?")
     return Run(
         run_id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
         as_of=as_of or now.date(),

@@ -96,7 +96,8 @@ def _open(connection: duckdb.DuckDBPyConnection, run: Run, why: str) -> int:
     grids = json.dumps(_grids(rows, run.curation.accept))
     has_expired = bool(last) and run.curation.accept.claim == "stream" and last[0]["thresholds"] != NONE
     if grids == NONE and not has_expired:
-        get_run_logger().info("no epoch is opened (%s): too few of %d items to certify any", why, len(rows))
+        if len(rows):
+            get_run_logger().info("no epoch is opened (%s): too few of %d items to certify any", why, len(rows))
         return 0
     (ordinal, previous) = connection.sql(
         "select count(*) + 1, arg_max(epoch_id, (recorded_at, generation)) from epoch"

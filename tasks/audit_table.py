@@ -61,6 +61,8 @@ class Audited:
     """The slices, sorted."""
     undrawn: int
     """Items that people labelled though they were not drawn; such labels are no part of the audit."""
+    is_assumed: bool
+    """Whether no column says who was drawn, so that all who were answered are taken as drawn."""
 
     def samples(self) -> dict[str, Sample]:
         """Return the items of each slice."""
@@ -85,7 +87,8 @@ def read(connection: duckdb.DuckDBPyConnection, path: Path, columns: AuditColumn
     sample = Sample(
         np.asarray(rows["score"], dtype=float), place, rows["is_wrong"].astype(bool), rows["is_answered"].astype(bool)
     )
-    return Audited(sample, rows["slice"], [name for (name,) in names], int(rows["is_undrawn"].sum()))
+    is_assumed = not hasattr(found, "drawn") if not isinstance(found, dict) else "drawn" not in found
+    return Audited(sample, rows["slice"], [name for (name,) in names], int(rows["is_undrawn"].sum()), is_assumed)
 
 
 def write_status(connection: duckdb.DuckDBPyConnection, thresholds: dict[str, float | None], out: Path) -> None:

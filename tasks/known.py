@@ -25,6 +25,7 @@ def known(run: Run, versions: dict[str, str] | None = None) -> duckdb.DuckDBPyCo
     connection.execute("set variable calibrated = $names::varchar[]", {"names": calibrated})
     cascades = "set variable cascades = $cascades::struct(annotator varchar, first varchar, least double)[]"
     connection.execute(cascades, {"cascades": _cascades(run)})
+    connection.execute("set variable label_values = $labels", {"labels": list(run.curation.labels.values)})
     accept, model = run.curation.accept, run.curation.accepted_model
     connection.execute("set variable terms = $terms", {"terms": epoch.terms(run, versions or {})})
     connection.execute("set variable is_batch = $batch", {"batch": bool(accept and accept.claim == "batch")})

@@ -244,7 +244,7 @@ def test_who_has_not_answered_counts_as_wrong():
         (audit(""), "there is no label to accept"),
         (audit("", np.nan, unaudited=3), "no label has a score"),
         (audit("", unaudited=3), "none was drawn for people to audit"),
-        (audit("??"), "none of the 2 drawn has been answered, and those count as wrong until they are"),
+        (audit("??"), "none of the 2 drawn has an answer that people agree on, and those count as wrong until they have"),
         (audit("r" * 20), "20 labels audited with a score of 0.9 or more, 22 needed even without an error: 2 lacking"),
         (audit("r" * 30 + "w"), "of 31 labels audited with a score of 0.9 or more 1 was wrong, too many to promise it (p = 0.17, where 0.1 would do)"),
     ],

@@ -93,8 +93,10 @@ def test_slices_are_certified_all_at_once(tmp_path):
     # 20 are too few even if they were all right, so that s is tested as if it were alone; 36 = ln 0.025 / ln 0.9
     assert second["reason"].endswith("20 labels audited, 36 needed even without an error: 16 lacking.")
     assert (result["accepted"], result["audited"], result["errors"], result["threshold"]) == (100, 80, 10, 0.9)
-    assert result["statement"] == first["statement"]
-    assert result["statement"].startswith("In slice s: Of the 100 labels")
+    assert first["statement"].startswith("In slice s: Of the 100 labels")
+    assert result["statement"].startswith(
+        "In each of 1 of 2 slices at most 10 % of the labels accepted without a person"
+    )
 
 
 def test_what_was_drawn_and_not_answered_counts_as_wrong(tmp_path):
@@ -177,7 +179,7 @@ def test_what_the_model_gave_no_label_is_never_accepted(tmp_path):
     table = [*TABLE, {"item_id": "z", "label": "", "confidence": "", "audited_label": "yes", "part": "s"}]
     result = certify(stored(tmp_path, "t.csv", table), 0.1, 0.95, out=tmp_path / "out.csv")
     assert (result["items"], result["accepted"]) == (201, 100)
-    assert written(tmp_path / "out.csv", "item_id, label, status")[-1] == ("z", None, "person")
+    assert written(tmp_path / "out.csv", "item_id, label, status")[-1] == ("z", None, "audited")
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.parquet"])
@@ -187,7 +189,7 @@ def test_each_item_is_written_with_its_status(tmp_path, name):
     found = written(tmp_path / name, "item_id, label, confidence::double, slice, status, audited_label")
     assert len(found) == 43
     assert found[39:] == [
-        ("i039", "a", 0.9, "s", "accepted", "a"),
+        ("i039", "a", 0.9, "s", "audited", "a"),
         ("i040", "b", 0.3, "t", "person", None),
         ("i041", "b", 0.3, "t", "person", None),
         ("i042", "b", 0.95, "t", "person", None),  # sure, but nobody audited its slice
@@ -219,7 +221,7 @@ def test_a_story_tells_counts_and_promise_in_lines(tmp_path):
     told = story(certify(path, 0.1, 0.95))
     assert told.splitlines()[:3] == [
         "items             200",
-        "audited            80   10 wrong",
+        "audited            80   10 wrong; no column says who was drawn: all answered are taken as drawn at random",
         "accepted          100   50.0%, with a confidence of 0.9 or more; 60 of them audited, 0 wrong",
     ]
     by_slice = story(certify(path, 0.1, 0.95, AuditColumns(slice="part")))

@@ -1,10 +1,13 @@
 """A curation is read strictly: what is wrong is told with its line, what was expected, and the nearest key."""
 
+from datetime import date
+
 import pytest
 
 from schemas.curation import find, load
 from schemas.curation.reading import MAX_BYTES
 from schemas.errors import RequestError
+from schemas.run import started
 
 LINES = """\
 name: reviews
@@ -229,3 +232,17 @@ def test_a_curation_is_a_file_or_its_folder(tmp_path):
     assert find(tmp_path) == find(tmp_path / "curation.yaml")
     with pytest.raises(RequestError, match="no curation at"):
         find(tmp_path / "elsewhere")
+
+
+def test_a_mistyped_year_is_refused_before_anything_is_done_for_it(written, tmp_path):
+    folder = written(tmp_path / "c", {}, {})
+    with pytest.raises(RequestError, match="2062-11-20 lies more than ten years ahead: is the year mistyped"):
+        started(str(folder), date(2062, 11, 20))
+
+
+def test_what_several_keys_are_together_wrong_about_is_told_with_the_line_of_the_first(complaint):
+    said = complaint(LINES + "accept: {max_error: 0.1, annotator: nobody}\n")  # the file's twelfth line
+    assert (
+        said
+        == "curation.yaml, line 12: accept.annotator names no model among the annotators: 'nobody' (there are zero-shot)"
+    )

@@ -76,7 +76,7 @@ def test_where_too_few_are_left_for_another_audit_an_expired_certificate_accepts
 def test_a_certificate_that_nobody_watches_lapses(written, tmp_path):
     # all labels of later nights are wrong at the same scores, five a night are watched, and nobody answers: a week after
     # the first of them they begin to count as wrong
-    nights = [f"2026-12-{number:02}" for number in (1, 2, 3, 10)]
+    nights = [f"2026-11-{number:02}" for number in (16, 17, 18, 25)]
     documents = {DAYS[0]: stream("100 good 0.90 good")} | {one: later(one[-2:], "20 good 0.90 bad") for one in nights}
     folder = curation(written, tmp_path / "c", documents)
     run = night(folder, tmp_path, DAYS[0])

@@ -350,7 +350,9 @@ class Curation(Settings):
         if not names:
             raise ValueError("accept needs a model among the annotators, whose labels are accepted")
         if self.accept.annotator and self.accept.annotator not in names:
-            raise ValueError(f"accept.annotator names no model among the annotators: {self.accept.annotator!r}")
+            raise ValueError(
+                f"accept.annotator names no model among the annotators: {self.accept.annotator!r} (there are {', '.join(names)})"
+            )
         if self.accepted_model.calibration == "batch":
             raise ValueError(
                 f"accept cannot take the labels of {self.accepted_model.name!r}: with `calibration: batch` they change "

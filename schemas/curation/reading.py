@@ -1,6 +1,7 @@
 """A curation is read: its file found, its YAML checked, and every error told with its line."""
 
 import difflib
+import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,6 +194,8 @@ def _fault(node: yaml.Node, problem: dict[str, Any]) -> tuple[int, str]:
         where.append(str(part))
         if child is not None:
             line, node = child
+    if not where and (key := re.match(r"[a-z_]+", problem["msg"].removeprefix("Value error, "))):
+        line = next(iter(_lines_of(node, (key[0],))), line)  # of several keys together: the first word names one
     return line, _wording(".".join(where), problem)
 
 
@@ -211,7 +214,7 @@ def _wording(name: str, problem: dict[str, Any]) -> str:
             later = _not_yet_kind(given) if problem["loc"][-1] == "kind" else ""
             return f"`{name}`: {problem['ctx']['expected']} expected{_found(given)}{later}"
         case "value_error":
-            return f"`{name}`: {message}"
+            return f"`{name}`: {message}" if name else message
         case kind if kind in EXPECTED:
             quotes = (
                 ": put it in quotes"

@@ -4,7 +4,7 @@ from tasks.certificate.claim import METHODS, Claim, Found, Grid, Sample
 from tasks.certificate.grid import least_audits, thresholds
 from tasks.certificate.search import certify
 from tasks.certificate.slices import certify_slices
-from tasks.certificate.wording import statement
+from tasks.certificate.wording import statement, statement_of_slices
 
 __all__ = [
     "METHODS",
@@ -16,5 +16,6 @@ __all__ = [
     "certify_slices",
     "least_audits",
     "statement",
+    "statement_of_slices",
     "thresholds",
 ]

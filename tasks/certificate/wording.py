@@ -19,7 +19,7 @@ MEANT = "Audited ones are among them, as they were before any correction; wrong 
 
 
 def no_answer_said(drawn: int) -> str:
-    return f"none of the {drawn:,} drawn has been answered, and those count as wrong until they are"
+    return f"none of the {drawn:,} drawn has an answer that people agree on, and those count as wrong until they have"
 
 
 def lacking_said(audited: int, least: int, threshold: float | None = None) -> str:
@@ -56,6 +56,15 @@ def _from(found: Found, claim: Claim) -> str:
     # a binomial test is made of a batch where the table is a part of it
     whole = "the table" if found.method != claim.method else f"{found.items:,}"
     return f"score {score(found.threshold)} or more, {100 * found.accepted_share:.1f} % of {whole}"
+
+
+def statement_of_slices(claim: Claim, kept: int, slices: int) -> str:
+    """Return what is promised of the slices of which any label is accepted, all at once."""
+    return (
+        f"In each of {kept:,} of {slices:,} slices at most {percent(claim.max_error)} of the labels accepted without a person"
+        f" are wrong, with {percent(claim.confidence)} confidence for all of them at once ({TESTS[claim.method]})."
+        f" {ABOUT[claim.method]} {MEANT}"
+    )
 
 
 def _counts(found: Found) -> str:

@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass, fields
 
 SHOWN = 30  # names of columns an error lists
+LONGEST, MOST_WORDS = 60, 5  # of a name that is one
 REQUIRED = ("item", "annotator", "label")
 
 
@@ -92,6 +93,8 @@ def nearest(name: str, there: list[str]) -> str | None:
 
 
 def shown(names: list[str]) -> str:
-    """Return names for an error, the first few of many."""
+    """Return names for an error, the first few of many; none where they look like a row of data: that may be a text."""
+    if any(len(name) > LONGEST or len(name.split()) > MOST_WORDS for name in names):
+        return f"{len(names):,} columns whose names look like data (is the line of names missing?)"
     rest = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + rest

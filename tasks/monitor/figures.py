@@ -33,7 +33,8 @@ def figures(known: Scored, new: Scored, before: Scored, curation: Curation) -> d
     method = headline(found, errors)
     slices = {name: _slice(found, shifted, n, method, known.correct[known_part == n]) for n, name in enumerate(names)}
     slices = slices if names != [""] else {None: slices[""]}  # no slices: one of all
-    accuracy = _accuracy(found, shifted, method, len(known.score))
+    seen = min(len(known.score), len(np.unique(new.unit)))  # copies of one text are one witness
+    accuracy = _accuracy(found, shifted, method, seen)
     moved, to_certify = drift(before, new), _to_certify(curation, len(names))
     return {
         "accuracy": accuracy,
@@ -129,7 +130,7 @@ def _told(tests: dict[str, Any]) -> dict[str, Any]:
     return {name: {key: rounded(value) for key, value in test.items()} for name, test in tests.items()}
 
 
-def _accuracy(found: Estimates, shifted: Shift, method: str, settled: int) -> dict[str, Any]:
+def _accuracy(found: Estimates, shifted: Shift, method: str, seen: int) -> dict[str, Any]:
     """Return the accuracy over all rows; null where too many of them are in slices nothing may be said of.
 
     Of few such rows the lower end counts all as wrong, the upper end all as right.
@@ -138,7 +139,7 @@ def _accuracy(found: Estimates, shifted: Shift, method: str, settled: int) -> di
     is_silent = np.array([reason not in UNSHIFTED for reason in shifted.reasons], dtype=bool)
     silent = float(found.items[is_silent].sum() / max(found.items.sum(), 1))
     said, reason = _interval(found, method, np.flatnonzero(~is_silent)), None
-    if min(settled, found.items.sum()) < FEWEST or raw["value"] is None:
+    if seen < FEWEST or raw["value"] is None:
         reason = "too_few"
     elif silent > SILENT_SHARE:
         reason = max(set(shifted.reasons) - set(UNSHIFTED), key=lambda one: (_rows(found, shifted, one), one))

@@ -46,7 +46,7 @@ def _row(row: dict[str, Any], columns: Columns, labels: set[str], number: int) -
         shares = _distribution(row.get("distribution"))
         score = max(shares.values()) if shares else _share(row.get("confidence"))
         profile = _profile(row)
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         return "bad_score"
     label = _text(row.get("label")) or (max(shares, key=lambda one: (shares[one], one)) if shares else "")
     if not label:

@@ -12,7 +12,7 @@ import polars as pl
 from schemas.curation import Accept
 from tasks import epoch
 from tasks.accuracy import Stratum, one_hot, prevalence, stratified
-from tasks.certificate import statement
+from tasks.certificate import statement, statement_of_slices
 
 NO_CERTIFICATE = "No model's label was accepted without people, so there is nothing to certify."
 NO_EPOCH = "Too few items are labelled by the model alone for an audit to begin, so none of its labels is accepted."
@@ -33,7 +33,7 @@ def certificate(connection: duckdb.DuckDBPyConnection, accept: Accept | None, la
     kept = [proof for proof in proofs if proof.threshold is not None]
     stated = [_stated(proof, accept) for proof in proofs]
     return {
-        "statement": " ".join(stated[proofs.index(proof)] for proof in kept) or None,
+        "statement": _promise(accept, kept, proofs, stated) if kept else None,
         "reason": None if kept else " ".join(stated),
         **_asked(accept),
         **_totals(proofs, kept, rows),
@@ -61,9 +61,18 @@ def _asked(accept: Accept) -> dict[str, Any]:
 def _stated(proof: epoch.Proof, accept: Accept) -> str:
     named = proof.slice if accept.by_slice else None
     if not proof.is_due:
-        left, whose = proof.drawn - proof.found.answered, f"Of slice {named}: " if named else ""
-        return f"{whose}The batch is looked at once its audit is answered: {left} of {proof.drawn} answers are missing."
+        planned, whose = min(accept.audit, proof.found.items), f"In slice {named}: " if named else ""
+        return (
+            f"{whose}The batch is looked at once its audit is answered: {planned:,} planned, {proof.drawn:,} drawn so far, "
+            f"{proof.found.answered:,} answered."
+        )
     return statement(epoch.claim(accept), proof.found, named)
+
+
+def _promise(accept: Accept, kept: list[epoch.Proof], proofs: list[epoch.Proof], stated: list[str]) -> str:
+    if accept.by_slice:
+        return statement_of_slices(epoch.claim(accept), len(kept), len(proofs))
+    return " ".join(stated[proofs.index(proof)] for proof in kept)
 
 
 def _totals(proofs: list[epoch.Proof], kept: list[epoch.Proof], rows: pl.DataFrame) -> dict[str, Any]:

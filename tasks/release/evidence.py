@@ -48,7 +48,8 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
         "split_labels": _nested(connection, "example", "split", "label"),
         "excluded": chosen["excluded"],
         "calibration": model_calibration(connection),
-        "certificate": certificate(connection, curation.accept, list(curation.labels.values)),
+        "certificate": certificate(connection, curation.accept, list(curation.labels.values))
+        | ({"published": _consensus(connection)["accepted"]} if curation.accept else {}),
         "cost": _row(connection, "cost") | {"price_table": str(table_date())},
         "versions": {
             "assay": code_version(),

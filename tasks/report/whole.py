@@ -129,6 +129,7 @@ _SHAPE = {
         "max_error": None,
         "confidence": None,
         "by_slice": None,
+        "published": None,
         **_AUDIT,
         "epochs": Each({"epoch_id": "", "ordinal": 1, "opened_on": "", "reason": "", "seed": ""}, is_list=True),
         "slices": Each(_AUDIT),

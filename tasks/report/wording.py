@@ -99,6 +99,10 @@ def certified(certificate: Mapping[str, Any]) -> list[str]:
     if "claim" not in certificate:
         return []
     said = [certificate["statement"] or certificate["reason"]]
+    if certificate["statement"] and "published" in certificate:
+        said.append(
+            f"{count(certificate['published'])} of them are settled by the model's label; of the others people have spoken"
+        )
     if left := certificate.get("drawn", 0) - certificate.get("audited", 0):
         said.append(
             f"{plural(left, 'audit')} without an answer: `assay queue` hands them out, `assay import` takes answers"

@@ -1,4 +1,4 @@
--- audit_status: which labels are accepted, and which are for a person.
+-- audit_status: which labels are accepted, which are for a person, and which have a person's label by the audit.
 -- grain:  one row per item, in the order of their ids
 -- reads:  audit_row, audit_threshold
 select
@@ -6,11 +6,11 @@ select
     nullif(audit_row.label, '') as label,
     audit_row.score as confidence,
     audit_row.slice,
-    if(
-        audit_row.label <> '' and audit_row.score >= audit_threshold.threshold,
-        'accepted',
-        'person'
-    ) as status,
+    case
+        when audit_row.audited_label <> '' then 'audited'
+        when audit_row.label <> '' and audit_row.score >= audit_threshold.threshold then 'accepted'
+        else 'person'
+    end as status,
     nullif(audit_row.audited_label, '') as audited_label
 
 from audit_row

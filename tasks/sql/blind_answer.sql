@@ -51,7 +51,7 @@ counted as (
 
     from answer
 
-    where label is not null
+    where list_contains(getvariable('label_values'), label)
 
     group by
         item_id,

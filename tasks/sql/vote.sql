@@ -1,7 +1,7 @@
 -- vote: people's latest label of each document, for documents and labels known by the date.
 -- grain:  one row per document and annotator
 -- reads:  annotation, document, known_item; as_of, labels_until
--- A person's later label replaces an earlier one; a withdrawn label is no vote.
+-- A person's later label replaces an earlier one; a withdrawn label is no vote, nor is one that the curation no longer has.
 -- One without a time is as old as the day it belongs to.
 with
 
@@ -44,5 +44,5 @@ join known_item on known_item.item_id = document.item_id
 
 where
     ranked.age = 1
-    and ranked.label is not null
+    and list_contains(getvariable('label_values'), ranked.label)
     and document.available_on <= getvariable('as_of')
