@@ -73,6 +73,7 @@ def test_each_annotator_is_compared_with_the_others():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_interval_of_an_annotator_holds_the_truth_about_as_often_as_it_says():
     # A is right 7 times of 10, three others 9 of 10, two labels: .7 * .9 + .3 * .1 = .66. The others of one item agree or
     # differ together, so their pairs are worth less than their number.

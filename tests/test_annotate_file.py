@@ -335,7 +335,11 @@ def answered(home):
     return sum(path.read_text().count('{"answered"') for path in (home / "annotate" / "journal").glob("*.jsonl"))
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "status"), [
+    (signal.SIGKILL, -9),
+    pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+    pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+])  # fmt: skip
 def test_a_run_that_is_stopped_pays_for_nothing_twice(number, status, fresh, tmp_path):
     fresh.reset(Options(latency_s=0.1, slow_share=0, fault_rate=0))
     file, out, home = saved(tmp_path, "i.jsonl", [{"text": f"visit {n}"} for n in range(2_500)]), tmp_path / "o.csv", tmp_path / "h"  # fmt: skip

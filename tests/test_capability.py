@@ -191,7 +191,7 @@ def test_a_request_with_nothing_left_to_give_up_is_refused(said):
     assert {"model": "m", "messages": MESSAGES, "max_tokens": 64} in bodies  # the least there is
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(st.frozensets(st.sampled_from(["logprobs", "response_format", "seed", "store", "temperature", "max_completion_tokens"])), st.booleans())  # fmt: skip
 def test_whatever_an_endpoint_lacks_what_is_found_is_taken(lacks, names_it):
     def param(body):

@@ -301,6 +301,7 @@ def read(file):
     return json.loads(raw) if raw.startswith("[") else [json.loads(line) for line in raw.splitlines()]
 
 
+@pytest.mark.slow  # the README's commands do it too
 def test_what_people_answer_to_a_night_s_queue_settles_the_item_the_next_night(written, line, tmp_path):
     labels = [f"{one} {who} good" for one in "ab" for who in ("ann", "bob")]
     texts = {one: told["text"] for one, told in TEXTS.items() if one != "d"}

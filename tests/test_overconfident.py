@@ -197,6 +197,7 @@ def test_a_model_as_good_as_it_says_is_accepted_after_its_audit_until_its_prompt
     assert accepted and line.error(accepted) <= 0.2
 
 
+@pytest.mark.slow
 def test_a_model_that_turns_bad_and_is_as_sure_as_ever_is_accepted_no_more(nights):
     line = nights(review="{budget: 400}")  # twenty of a night's items are drawn to keep watch
     line.night(DAYS[0], honest(1, 120))
