@@ -170,12 +170,12 @@ def _slices() -> Iterator[str]:
     labelled, slices = _misinfo()
     rng = np.random.default_rng(7)
     names = np.unique(slices)
-    yield "slices of misinfo, 200 draws of 500 audits: share accepted, then draws with a slice that has too many errors, %"
+    yield "slices of misinfo, 1,000 draws of 500 audits: share accepted, then draws with a slice that has too many errors, %"
     for max_error in MAX_ERRORS:
         claim = Claim(max_error, CONFIDENCE, "hypergeometric")
-        ours = [_slice_draw(labelled, slices, names, claim, rng.permutation(len(slices))[:500]) for _ in range(200)]
+        ours = [_slice_draw(labelled, slices, names, claim, rng.permutation(len(slices))[:500]) for _ in range(1_000)]
         naive = [
-            _naive_draw(labelled, slices, names, max_error, rng.permutation(len(slices))[:500]) for _ in range(200)
+            _naive_draw(labelled, slices, names, max_error, rng.permutation(len(slices))[:500]) for _ in range(1_000)
         ]
         cells = "".join(
             f"{100 * np.mean(one, axis=0)[0]:8.1f}{100 * np.mean(one, axis=0)[1]:7.1f}" for one in (ours, naive)
