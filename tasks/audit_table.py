@@ -87,8 +87,8 @@ def read(connection: duckdb.DuckDBPyConnection, path: Path, columns: AuditColumn
     sample = Sample(
         np.asarray(rows["score"], dtype=float), place, rows["is_wrong"].astype(bool), rows["is_answered"].astype(bool)
     )
-    is_assumed = not hasattr(found, "drawn") if not isinstance(found, dict) else "drawn" not in found
-    return Audited(sample, rows["slice"], [name for (name,) in names], int(rows["is_undrawn"].sum()), is_assumed)
+    undrawn = int(rows["is_undrawn"].sum())
+    return Audited(sample, rows["slice"], [name for (name,) in names], undrawn, is_assumed="drawn" not in found)
 
 
 def write_status(connection: duckdb.DuckDBPyConnection, thresholds: dict[str, float | None], out: Path) -> None:

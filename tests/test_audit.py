@@ -228,3 +228,20 @@ def test_terms_that_no_audit_can_meet_are_refused_with_what_it_would_take(writte
     assert (found["least"], found["audit"]) == (45, 300)  # .95^45 = .0994, the first below .1
     assert found["least_cost"] == {"minutes": 22.5, "usd": 11.25}
     assert found["cost"] == {"minutes": 150.0, "usd": 75.0}
+
+
+def test_slices_of_several_batches_stand_apart_in_the_certificate(written, tmp_path):
+    from tasks.release.certificate import certificate
+
+    def sliced(prefix, documents):
+        return {f"{prefix}{id}": {"text": f"{prefix} {text}", "slice": "s"} for id, text in documents.items()}
+
+    documents = {day: sliced(day[-1], stream("50 good 0.90 good")) for day in DAYS[:2]}
+    terms = "{max_error: 0.2, confidence: 0.9, audit: 40, claim: batch, by_slice: true}"
+    folder = curation(written, tmp_path / "c", documents, terms)
+    for day in DAYS[:2]:
+        run = night(folder, tmp_path, day)
+        answer_all(run)
+    found = certificate(known(run, VERSIONS), run.curation.accept, ["good", "bad"])
+    assert {name: one["accepted"] for name, one in found["slices"].items()} == {"s (batch 1)": 50, "s (batch 2)": 50}
+    assert (found["items"], found["accepted"]) == (100, 100)

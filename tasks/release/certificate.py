@@ -31,15 +31,15 @@ def certificate(connection: duckdb.DuckDBPyConnection, accept: Accept | None, la
     if not proofs:
         return {"statement": None, "reason": NO_EPOCH} | _asked(accept)
     kept = [proof for proof in proofs if proof.threshold is not None]
-    stated = [_stated(proof, accept) for proof in proofs]
+    stated, epochs = [_stated(proof, accept) for proof in proofs], _epochs(connection)
     return {
         "statement": _promise(accept, kept, proofs, stated) if kept else None,
         "reason": None if kept else " ".join(stated),
         **_asked(accept),
         **_totals(proofs, kept, rows),
-        "seed": _epochs(connection)[-1]["seed"],
-        "epochs": _epochs(connection),
-        "slices": {} if not accept.by_slice else {proof.slice: _counts(proof) for proof in proofs},
+        "seed": epochs[-1]["seed"],
+        "epochs": epochs,
+        "slices": {_name(proof, len(epochs)): _counts(proof) for proof in proofs} if accept.by_slice else {},
         "tests": [] if accept.by_slice else list(proofs[-1].found.tests),
         "accuracy": _accuracy(now.accepted),
         "accuracy_all": _accuracy(rows),
@@ -67,6 +67,11 @@ def _stated(proof: epoch.Proof, accept: Accept) -> str:
             f"{proof.found.answered:,} answered."
         )
     return statement(epoch.claim(accept), proof.found, named)
+
+
+def _name(proof: epoch.Proof, epochs: int) -> str:
+    """Return the name of a proof's slice; where there are several batches, with the batch's number."""
+    return proof.slice if epochs == 1 else f"{proof.slice} (batch {proof.generation + 1})"
 
 
 def _promise(accept: Accept, kept: list[epoch.Proof], proofs: list[epoch.Proof], stated: list[str]) -> str:
