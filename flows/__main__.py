@@ -73,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     arguments.answers(add("import", "take in labels that people made", _import))
     arguments.monitor(add("monitor", "estimate a model's accuracy on new traffic, and say what has shifted", _monitor))
     arguments.curation(add("releases", "list the published versions of a curation", _releases))
+    arguments.verify(
+        add("verify", "prove that a release is what was published: every hash, count and promise", _verify)
+    )
+    arguments.diff(add("diff", "say row by row what changed from one release to another", _diff))
+    arguments.rollback(add("rollback", "make an earlier release the current one again, for good", _rollback))
+    arguments.erase(add("erase", "remove a text from everything that is kept, releases too, with a report", _erase))
     sql = add("sql", "query the tables of the store and of the latest release, read-only", _sql)
     sql.add_argument("query", metavar="QUERY", help="DuckDB SQL, as \"select status, count(*) from consensus group by 1\"")  # fmt: skip
     sql.add_argument(
@@ -223,6 +229,33 @@ def _releases(given: argparse.Namespace) -> None:
     from flows.releases import releases, story
 
     _answer(given, releases(given.curation, given.home), story)
+
+
+def _verify(given: argparse.Namespace) -> int:
+    from flows.verify import story, verify
+
+    found = verify(given.release, given.digest, given.home)
+    _answer(given, found, story)
+    return 0 if found["verified"] else 3
+
+
+def _diff(given: argparse.Namespace) -> None:
+    from flows.diff import diff, story
+
+    _answer(given, diff(given.older, given.newer, given.out), story)
+
+
+def _rollback(given: argparse.Namespace) -> None:
+    from flows.rollback import rollback, story
+
+    _answer(given, rollback(given.curation, given.release, given.home), story)
+
+
+def _erase(given: argparse.Namespace) -> None:
+    from flows.erase import erase, story
+
+    found = erase(given.curation, given.item, given.document, given.group, given.by, given.dry_run, given.home)
+    _answer(given, found, story)
 
 
 def _sql(given: argparse.Namespace) -> None:

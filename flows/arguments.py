@@ -160,6 +160,32 @@ def monitor(command: argparse.ArgumentParser) -> None:
         "new traffic that the model has labelled, as `assay annotate` writes it, or with the columns label and confidence: csv, jsonl or parquet")  # fmt: skip
 
 
+def verify(command: argparse.ArgumentParser) -> None:
+    command.add_argument("release", metavar="RELEASE", help="the folder of a release")
+    command.add_argument("--digest", metavar="D", help="sha256 of its manifest, from a place you trust (default: the store's ledger)")  # fmt: skip
+
+
+def diff(command: argparse.ArgumentParser) -> None:
+    command.add_argument("older", metavar="A", help="the folder of a release")
+    command.add_argument("newer", metavar="B", help="the folder of a later one")
+    command.add_argument("-o", "--out", metavar="OUT", type=Path, help="also write a row for each item that changed: csv, jsonl or parquet")  # fmt: skip
+
+
+def rollback(command: argparse.ArgumentParser) -> None:
+    curation(command)
+    command.add_argument("release", metavar="RELEASE", help="the release to return to, as 2026-11-19.1; every later one is withdrawn")  # fmt: skip
+
+
+def erase(command: argparse.ArgumentParser) -> None:
+    curation(command)
+    one = command.add_mutually_exclusive_group(required=True)
+    one.add_argument("--item", metavar="ID", help="an item, by its id")
+    one.add_argument("--document", metavar="ID", help="a document, by its id here or the source's own")
+    one.add_argument("--group", metavar="G", help="all documents of a group")
+    command.add_argument("--by", metavar="NAME", help="who signs the report (default: the user of this machine)")
+    command.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+
+
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 

@@ -11,8 +11,9 @@ class LedgerEntry(Row):
 
     entry_id: str
     """Kind and subject, as `claim:2026-11-19.1` or `verdict:<content_id>`."""
-    kind: Literal["verdict", "claim", "published", "rollback"]
-    """verdict: what the gate said of a content; claim: its name; published: its digest."""
+    kind: Literal["verdict", "claim", "published", "approval", "rollback", "expired", "recut"]
+    """verdict: what the gate said of a content; claim: its name; published: its digest; approval: what a person said of
+    it; rollback: it was withdrawn; expired: its files were removed; recut: its digest after an erasure."""
     content_id: str | None
     """Digest of everything the release is made from."""
     release: str | None

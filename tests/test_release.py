@@ -19,7 +19,7 @@ from schemas.run import started
 from tasks import release
 from tasks.known import known
 from tasks.release import content, ledger
-from tasks.release.manifest import croissant
+from tasks.release.croissant import croissant
 from tasks.sql import relation
 from tasks.store import Store
 from tests import conftest

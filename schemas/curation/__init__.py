@@ -10,6 +10,7 @@ from schemas.curation.annotator import (  # fmt: skip
     OnlyWhere,
     Price,
 )
+from schemas.curation.gates import Gates
 from schemas.curation.model import (
     Accept,
     Budget,
@@ -17,17 +18,17 @@ from schemas.curation.model import (
     Consensus,
     Curation,
     Fields,
-    Gates,
     Labels,
     Review,
     Source,
     Splits,
 )
 from schemas.curation.reading import find, load
+from schemas.curation.release import Card, Format, Release, Target
 from schemas.curation.settings import COMPRESSIONS, file_format
 
 __all__ = [
-    "COMPRESSIONS", "Accept", "Annotator", "Batch", "Budget", "Clean", "Consensus", "Curation", "Fields", "FunctionAnnotator",
-    "Gates", "HumanAnnotator", "LLMAnnotator", "LabelFields", "Labels", "OnlyWhere", "Price", "Review", "Source", "Splits",
-    "file_format", "find", "load",
+    "COMPRESSIONS", "Accept", "Annotator", "Batch", "Budget", "Card", "Clean", "Consensus", "Curation", "Fields", "Format",
+    "FunctionAnnotator", "Gates", "HumanAnnotator", "LLMAnnotator", "LabelFields", "Labels", "OnlyWhere", "Price", "Release",
+    "Review", "Source", "Splits", "Target", "file_format", "find", "load",
 ]  # fmt: skip

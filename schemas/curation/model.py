@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from schemas.curation.annotator import Annotator, FunctionAnnotator, HumanAnnotator, LLMAnnotator, Trust
+from schemas.curation.gates import Gates
+from schemas.curation.release import Card, Release
 from schemas.curation.settings import Listed, Name, Settings, Share, file_format, local_path
 
 
@@ -219,25 +221,6 @@ class Splits(Settings):
         return self
 
 
-class Gates(Settings):
-    """Thresholds of the expectation suites."""
-
-    min_alpha: Annotated[float, Field(ge=-1, le=1)] | None = None
-    """Least Krippendorff's alpha among people, at the lower end of its interval; without it there is no floor."""
-    max_unresolved_share: Share = 1.0
-    """Largest share of items neither settled nor in the review queue."""
-    min_examples: Annotated[int, Field(ge=1)] = 1
-    """Fewest examples a release may hold."""
-    max_label_share: Share = 0.95
-    """Largest share of examples one label may have (a warning)."""
-    max_label_drift: Share = 0.25
-    """Largest difference of a label's share between a split and the whole (a warning)."""
-    min_mean_entropy_nats: Annotated[float, Field(ge=0)] = 0.0
-    """Least mean entropy of people's votes (a warning)."""
-    max_mean_entropy_nats: Annotated[float, Field(ge=0)] = 10.0
-    """Greatest mean entropy of people's votes (a warning)."""
-
-
 class Budget(Settings):
     """What models may cost, in US dollars; calls in flight are counted at the most they can cost."""
 
@@ -245,33 +228,6 @@ class Budget(Settings):
     """Of one run."""
     usd_per_month: Annotated[float, Field(ge=0)] | None = None
     """Of all runs of one calendar month, UTC."""
-
-
-class Release(Settings):
-    """Where and how releases are published."""
-
-    path: Name = "releases"
-    """Folder, relative to the curation."""
-    formats: Listed[Literal["messages"]] = ("messages",)
-    """Shapes the examples are written in."""
-
-    @field_validator("path")
-    @classmethod
-    def _is_local(cls, path: str) -> str:
-        return local_path(path)
-
-
-class Card(Settings):
-    """What the data set card says that figures cannot."""
-
-    description: str | None = None
-    """One paragraph."""
-    license: str | None = None
-    """Licence of the texts and labels, as an SPDX id in lower case."""
-    language: Listed[Name] = ()
-    """Languages of the texts, as ISO 639-1."""
-    attribution: str | None = None
-    """Who made the texts and labels."""
 
 
 class Curation(Settings):

@@ -1,7 +1,5 @@
 """Examples become a release: staged, judged by the gate, named, and published whole or not at all."""
 
-import os
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,12 @@ from schemas.run import Run
 from tasks.annotator.version import guidelines
 from tasks.draft import see
 from tasks.known import known
-from tasks.release import ledger
+from tasks.release import disk, ledger
 from tasks.release.content import content_id
+from tasks.release.croissant import croissant
 from tasks.release.evidence import evidence
 from tasks.release.frames import reduce
-from tasks.release.manifest import MANIFEST, as_json, croissant, digest, listed, sync, write
+from tasks.release.manifest import MANIFEST, as_json, digest, listed
 from tasks.release.shapes import SPLITS, messages, table
 from tasks.report import card, report
 from tasks.stage import stage
@@ -61,15 +60,15 @@ def recall(run: Run, content: str) -> dict[str, Any] | None:
 def stage_files(run: Run) -> dict[str, int]:
     """Return the number of examples by split, their files staged beside the releases; call it within `alone`."""
     staged = _staged(run)
-    shutil.rmtree(staged, ignore_errors=True)  # left behind by a run that was killed
+    disk.remove(staged)  # left behind by a run that was killed
     connection = known(run)
     see(run, connection, "example")
     rows = connection.sql("select * from example order by item_id").pl().to_dicts()
     text, counts = guidelines(run.curation.labels, run.folder), {}
     for split in SPLITS:
         chosen = [row for row in rows if row["split"] == split]
-        write(staged / f"{split}.jsonl", "".join(messages(run.curation, text, chosen)))
-        write(staged / "data" / f"{split}.parquet", _parquet(chosen))
+        disk.write(staged / f"{split}.jsonl", "".join(messages(run.curation, text, chosen)))
+        disk.write(staged / "data" / f"{split}.parquet", _parquet(chosen))
         counts[split] = len(chosen)
     return counts
 
@@ -95,7 +94,7 @@ def record(run: Run, versions: dict[str, str], content: str, verdict: dict[str, 
     found = evidence(run, versions) | {"gate": verdict, "content_id": content}
     if content_id(run, versions) != content:
         return None
-    write(evidence_file(run, content), as_json(found))
+    disk.write(evidence_file(run, content), as_json(found))
     ledger.record_verdict(run, content, verdict)
     return found
 
@@ -117,11 +116,11 @@ def publish(run: Run, content: str, verdict: dict[str, Any], shown: dict[str, An
     if folder.exists():  # made from another store: the same bytes, or not ours to touch
         if digest(folder) != digest(staged):
             raise AssayError(f"{folder}: not as it was published; move it away, and the next run makes it again")
-        shutil.rmtree(staged)
+        disk.remove(staged)
     else:
-        sync(staged)
-        os.rename(staged, folder)
-        sync(run.releases)
+        disk.sync(staged)
+        disk.move(staged, folder)
+        disk.sync(run.releases)
     ledger.advance(run.releases, claimed.release)
     get_run_logger().info("published %s", claimed.release)
     return {"status": "published", "release": str(folder)}
@@ -132,11 +131,11 @@ def _describe(staged: Path, shown: dict[str, Any], verdict: dict[str, Any]) -> N
     rows = {path: shown["splits"][split] for split in SPLITS for path in (f"{split}.jsonl", f"data/{split}.parquet")}
     data = listed(staged, rows)
     shown = shown | {"files": data}
-    write(staged / "certificate.json", as_json(shown["certificate"] | {"release": shown["release"]}))
-    write(staged / "checks.json", as_json(verdict))
-    write(staged / "croissant.json", as_json(croissant(shown, data)))
-    write(staged / "README.md", card(shown))
-    write(staged / "report.html", report(shown))
+    disk.write(staged / "certificate.json", as_json(shown["certificate"] | {"release": shown["release"]}))
+    disk.write(staged / "checks.json", as_json(verdict))
+    disk.write(staged / "croissant.json", as_json(croissant(shown, data)))
+    disk.write(staged / "README.md", card(shown))
+    disk.write(staged / "report.html", report(shown))
     manifest = {
         "curation": shown["curation"],
         "release": shown["release"],
@@ -147,7 +146,7 @@ def _describe(staged: Path, shown: dict[str, Any], verdict: dict[str, Any]) -> N
         "splits": shown["splits"],
         "files": listed(staged, rows),
     }
-    write(staged / MANIFEST, as_json(manifest))
+    disk.write(staged / MANIFEST, as_json(manifest))
 
 
 def _staged(run: Run) -> Path:

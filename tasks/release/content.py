@@ -12,7 +12,11 @@ from tasks.text import canonical
 _BATCH = 100_000
 # How models are asked and what they may cost: the replies, whose tokens and cost are facts, tell what came of it.
 _ASKED = {"concurrency", "requests_per_minute", "tokens_per_minute", "api_key_env", "batch", "price", "service_tier"}
-_HOW = {"release": {"path"}, "budget": True, "annotators": {"__all__": _ASKED}}
+_HOW = {
+    "release": {"path", "targets", "keep", "approval", "approval_hours"},
+    "budget": True,
+    "annotators": {"__all__": _ASKED},
+}
 
 
 def content_id(run: Run, versions: dict[str, str]) -> str:

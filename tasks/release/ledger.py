@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from typing import Any
 
 from schemas.errors import AssayError
 from schemas.run import Run
-from tasks.release.manifest import MANIFEST, sync, write
+from tasks.release import disk
+from tasks.release.manifest import MANIFEST
 from tasks.store import Store
 
 LATEST = "LATEST"
@@ -154,6 +154,6 @@ def advance(folder: Path, release: str) -> None:
         before = current(folder)
         if before is None or order(release) > order(before):
             draft = folder / f".{LATEST}"
-            write(draft, release + "\n")
-            os.replace(draft, folder / LATEST)
-            sync(folder)
+            disk.write(draft, release + "\n")
+            disk.move(draft, folder / LATEST)
+            disk.sync(folder)

@@ -1,0 +1,69 @@
+"""Where and how releases are published, and what their card says that figures cannot."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from schemas.curation.settings import Listed, Name, Settings, local_path
+
+Format = Literal[
+    "messages", "prompt-completion", "alpaca", "sharegpt", "dpo", "openai-dpo", "kto", "evals", "soft-labels",
+]  # fmt: skip
+
+
+class Target(Settings):
+    """A further place that releases are copied to."""
+
+    kind: Literal["folder", "s3", "hub"]
+    """folder: releases side by side, as in `path`. s3: the same in a bucket. hub: a repository folder in the layout of the
+    Hugging Face hub, which holds the current release."""
+    path: Name
+    """A folder relative to the curation, or s3://bucket/prefix; credentials come from the environment."""
+    endpoint: str | None = None
+    """Address of an S3-compatible server; AWS_ENDPOINT_URL where it is not given."""
+
+
+class Release(Settings):
+    """Where and how releases are published."""
+
+    path: Name = "releases"
+    """Folder, relative to the curation."""
+    formats: Listed[Format] = ("messages",)
+    """Shapes the examples are written in: the first one beside the manifest, each other in a folder of its name."""
+    targets: Listed[Target] = ()
+    """Further places that releases are copied to."""
+    keep: Annotated[int, Field(ge=1)] | None = None
+    """How many releases stay on disk, the current one among them; without it all of them."""
+    approval: bool = False
+    """Whether a person approves a release, in the Prefect UI, before it becomes the current one."""
+    approval_hours: Annotated[float, Field(gt=0)] = 24
+    """How long a run waits for that; the next run asks again."""
+
+    @field_validator("path")
+    @classmethod
+    def _is_local(cls, path: str) -> str:
+        return local_path(path)
+
+    @field_validator("formats")
+    @classmethod
+    def _are_distinct(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
+        if not formats or len(set(formats)) < len(formats):
+            raise ValueError("at least one format is needed, and none twice")
+        return formats
+
+
+class Card(Settings):
+    """What the data set card says that figures cannot."""
+
+    description: str | None = None
+    """One paragraph."""
+    license: str | None = None
+    """Licence of the texts and labels, as an SPDX id in lower case."""
+    language: Listed[Name] = ()
+    """Languages of the texts, as ISO 639-1."""
+    attribution: str | None = None
+    """Who made the texts and labels."""
+    limits: Listed[Name] = ()
+    """Known limits of the data, a sentence each."""
+    examples: Annotated[int, Field(ge=0, le=10)] = 0
+    """How many of the training examples the card shows, text and all."""
