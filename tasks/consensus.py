@@ -74,7 +74,7 @@ def _confusion(connection: duckdb.DuckDBPyConnection, annotator: str, labels: li
 def _consensus(run: Run, connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     settings, labels = run.curation.consensus, list(run.curation.labels.values)
     item_entropy(connection, labels).create_view("item_entropy")
-    method = settings.method or ("ordinal" if run.curation.labels.kind == "rating" else "dawid-skene")
+    method = run.curation.consensus_method
     found = posterior(votes(connection, labels), labels, method, scores=run.curation.labels.scores)
     connection.register("posterior", _rows(found))
     connection.register("certified", epoch.accepted(connection, run.curation.accept))

@@ -309,6 +309,8 @@ def extreme():
         "license": HOSTILE[10],
         "language": HOSTILE,
         "attribution": HOSTILE[7],
+        "limits": HOSTILE,
+        "sources": [{"path": name, "format": name, "license": name, "attribution": name} for name in HOSTILE],
         "labels": {"kind": HOSTILE[11], "values": labels},
         "documents": {
             "read": 12_345_678,
@@ -473,6 +475,7 @@ def test_hostile_markdown_is_no_markup():
     headings = [tokens[index + 1].content for index, token in enumerate(tokens) if token.type == "heading_open"]
     assert headings[1:] == [
         "What it is",
+        "Where it comes from, and under which licence",
         "How it was labelled, and by whom",
         "How far people agree",
         "Certificate",
@@ -755,3 +758,25 @@ def test_labels_one_by_one_and_models_beside_people_are_shown_where_there_are_fi
     evidence["machines_against_people"] = {"percent": estimate(0.666, 0.6, 0.7), "kappa": estimate(0.444, 0.4, 0.5)}
     page = report(evidence)
     assert all(figure in page for figure in ("Label by label", "0.777", "And the models", "0.666", "0.444"))
+
+
+def test_the_card_names_each_source_and_what_it_brought_and_each_known_limit():
+    source = {
+        "path": "data/*.csv",
+        "format": "csv",
+        "license": "cc0-1.0",
+        "files": 2,
+        "documents": 90,
+        "quarantined": 3,
+    }
+    told = card({"sources": [source, {**source, "path": "own.csv", "license": None}], "limits": ["Only one town."]})
+    assert "| data/&#42;.csv | csv | 2 | 90 | 3 | cc0-1.0 | not stated |" in told
+    assert "| own.csv | csv | 2 | 90 | 3 | not stated | not stated |" in told
+    assert "- Only one town.\n" in told
+
+
+def test_the_card_shows_examples_where_it_is_given_any_cut_and_escaped():
+    told = card({}, [{"text": "a | b\n" + "x" * 400, "context": "{}", "label": "<b>"}])
+    row = next(line for line in told.splitlines() if line.startswith("| a "))
+    assert row == "| a &#124; b " + "x" * 293 + "… | &#123;&#125; | &#60;b&#62; |"
+    assert "training split" not in card({})

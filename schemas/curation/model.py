@@ -105,6 +105,10 @@ class Source(Settings):
     """Which fields of a record hold what."""
     trust: Trust = Trust()
     """How much of it may be bad."""
+    license: Name | None = None
+    """Its licence, as an SPDX id in lower case, for the card."""
+    attribution: Name | None = None
+    """Who made it, for the card."""
 
     @model_validator(mode="before")
     @classmethod
@@ -324,6 +328,11 @@ class Curation(Settings):
         if self.accept.annotator:
             return next(model for model in self.models if model.name == self.accept.annotator)
         return ([model for model in self.models if not model.only_where] or list(self.models))[-1]
+
+    @property
+    def consensus_method(self) -> str:
+        """Return how votes become a posterior: the method named, else the one that fits the kind of labels."""
+        return self.consensus.method or ("ordinal" if self.labels.kind == "rating" else "dawid-skene")
 
     @property
     def functions(self) -> tuple[FunctionAnnotator, ...]:

@@ -13,6 +13,7 @@ from tasks.endpoint.price import table_date
 from tasks.known import known
 from tasks.release.certificate import certificate
 from tasks.release.code import code_version
+from tasks.source.files import belongs
 from tasks.sql import relation
 
 
@@ -29,7 +30,12 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
         "license": card.license,
         "language": list(card.language),
         "attribution": card.attribution,
+        "limits": list(card.limits),
+        "sources": _sources(run, connection),
         "labels": {"kind": curation.labels.kind, "values": curation.labels.values},
+        "clean": curation.clean.model_dump(mode="json"),
+        "settling": curation.consensus.model_dump(mode="json") | {"method": curation.consensus_method},
+        "dividing": curation.splits.model_dump(mode="json", include={"train", "validation", "test", "by"}),
         "documents": _documents(connection),
         "items": _row(connection, "item_count"),
         "annotations": _annotations(run, connection, versions, agreement),
@@ -59,6 +65,18 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
             "prompts": {annotator.name: prompt.VERSIONS[annotator.prompt] for annotator in curation.models},
         },
     }
+
+
+def _sources(run: Run, connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Return each source with what its files brought by the date; a file read again under another name counts once."""
+    paths = _rows(connection, "source_count")
+    found = []
+    for source in run.curation.sources:
+        counts = [row for row in paths if belongs(row["path"], source.path)]
+        told = {"path": source.path, "format": source.format, "license": source.license}
+        told |= {"attribution": source.attribution, "files": len(counts)}
+        found.append(told | {name: sum(row[name] for row in counts) for name in ("documents", "quarantined")})
+    return found
 
 
 def _documents(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:

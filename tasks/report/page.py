@@ -62,9 +62,12 @@ def report(evidence: dict[str, Any]) -> str:
     return _environment().get_template("report.html.j2").render(**_view(whole(evidence)))
 
 
-def card(evidence: dict[str, Any]) -> str:
-    """Return README.md of a release: the data set card, with its YAML front matter."""
-    view = _view(whole(evidence))
+def card(evidence: dict[str, Any], examples: Iterable[dict[str, str]] = ()) -> str:
+    """Return README.md of a release: the data set card, with its YAML front matter.
+
+    `examples` are the few that the curation lets it show: text, context and label.
+    """
+    view = _view(whole({**evidence, "shown": list(examples)}))
     front = yaml.safe_dump(front_matter(view), sort_keys=False, allow_unicode=True, width=1000)
     body = _environment().get_template("card.md.j2").render(**view)
     return f"---\n{front}---\n\n" + re.sub(r"\n{3,}", "\n\n", body.strip()) + "\n"
@@ -100,7 +103,7 @@ def _environment() -> Environment:
         md=md,
         shell=shlex.quote,
     )
-    environment.globals.update(picture=picture, reliability=reliability, plural=plural)
+    environment.globals.update(picture=picture, reliability=reliability, plural=plural, brief=brief)
     return environment
 
 

@@ -69,6 +69,8 @@ _BIN = {
 }
 _CHECK = {"expectation": "", "what": None, "severity": "", "success": None, "observed": None, "expected": None}
 _TEST = {"threshold": None, "accepted": 0, "audited": 0, "errors": 0, "p": None, "level": None, "passed": None}
+_SOURCE = {"path": "", "format": "", "license": None, "attribution": None, "files": 0, "documents": 0, "quarantined": 0}
+_SHOWN = {"text": "", "context": "", "label": ""}
 _AUDIT = {"items": None, "accepted": 0, "accepted_share": None, "threshold": None, "drawn": 0, "audited": 0, "errors": 0,
           "audited_accepted": 0, "errors_accepted": 0, "tests": Each(_TEST, is_list=True)}  # fmt: skip
 _SHAPE = {
@@ -81,7 +83,11 @@ _SHAPE = {
     "license": None,
     "language": Each("", is_list=True),
     "attribution": None,
+    "limits": Each("", is_list=True),
+    "sources": Each(_SOURCE, is_list=True),
+    "shown": Each(_SHOWN, is_list=True),
     "labels": {"kind": None, "values": Each(None)},
+    "settling": {"method": None, "min_labels": None, "min_posterior": None},
     "documents": {"read": 0, "accepted": 0, "duplicate": 0, "quarantined": 0, "reasons": Each(0)},
     "items": {"total": 0, "groups": None, "near_duplicates": None, "bridges_splits": None},
     "annotations": {

@@ -65,6 +65,12 @@ def find(folder: Path, pattern: str) -> list[File]:
     return sorted(files, key=lambda file: (file.available_on or date.max, file.path))
 
 
+def belongs(path: str, pattern: str) -> bool:
+    """Return whether a pattern names a file of that path."""
+    parts = [_as_regex(part) for part in pattern.split(AS_OF)]
+    return bool(re.fullmatch("\\d{4}-\\d{2}-\\d{2}".join(parts), path, re.DOTALL))
+
+
 def _is_regular(place: Path) -> bool:
     try:
         return stat.S_ISREG(place.stat().st_mode)
