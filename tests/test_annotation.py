@@ -74,11 +74,11 @@ def test_every_item_ends_labelled_abstained_or_quarantined_with_its_reason(bench
 
 FATAL = [
     (401, None, RequestError, "OPENAI_API_KEY"),
-    (403, None, RequestError, "OPENAI_API_KEY"),
-    (404, None, RequestError, "no such model"),
+    pytest.param(403, None, RequestError, "OPENAI_API_KEY", marks=pytest.mark.slow),
+    pytest.param(404, None, RequestError, "no such model", marks=pytest.mark.slow),
     (400, "unsupported_parameter", RequestError, "does not take such a request"),
     (429, "insufficient_quota", BudgetStop, "quota"),
-    (402, None, BudgetStop, "nothing left"),
+    pytest.param(402, None, BudgetStop, "nothing left", marks=pytest.mark.slow),
 ]
 
 

@@ -563,7 +563,7 @@ def test_what_is_free_stays_free_though_it_does_not_tell_its_tokens(tmp_path):
 
 # a batch that the endpoint has forgotten, one that never ends, and one whose file is never there; rows that came of eight
 @pytest.mark.parametrize(("fault", "rows"), [("lost", 0), ("stuck", 0), ("no_file", 0), (None, 8), ("expired", 4)])
-@pytest.mark.parametrize("usd", [0.01, None])
+@pytest.mark.parametrize("usd", [0.01, pytest.param(None, marks=pytest.mark.slow)])
 def test_a_batch_that_is_given_up_may_have_cost_its_share_for_each_request_without_a_row(
     tmp_path, monkeypatch, fault, rows, usd
 ):

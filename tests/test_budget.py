@@ -317,6 +317,7 @@ def test_a_run_stops_with_4_before_it_costs_more_and_the_next_one_goes_on(endpoi
     assert sum(day["usd"] for day in held["spend"]["days"]) == pytest.approx(endpoint.stats()["usd"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("harness")
 def test_a_backfill_spends_its_limit_over_all_its_dates_and_begins_none_after(endpoint, twelve, capsys, tmp_path):
     models = priced_model(endpoint.address, max_answer_tokens=16, concurrency=2)

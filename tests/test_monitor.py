@@ -285,6 +285,7 @@ def test_copies_of_one_text_are_one_witness():
     assert judged(known, rows(300, 2)) == {"": "too_few"}
 
 
+@pytest.mark.slow
 def test_random_halves_of_one_set_raise_hardly_an_alarm():
     # 1 % is aimed at: of 15 more than 1 would come once in a hundred times
     alarms = 0

@@ -181,6 +181,7 @@ def test_of_a_model_that_is_sure_and_wrong_nothing_is_accepted_however_much_is_a
     assert line.answer() == {}
 
 
+@pytest.mark.slow
 def test_a_model_as_good_as_it_says_is_accepted_after_its_audit_until_its_prompt_or_what_it_is_asked_changes(nights):
     line = nights()
     assert line.night(DAYS[0], honest(1, 160)) == {}
