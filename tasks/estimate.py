@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.curation import LLMAnnotator
 from schemas.run import Run
-from tasks.annotator import chat, prompt
+from tasks.annotator import chat, comparison, prompt
 from tasks.annotator.version import guidelines
 from tasks.endpoint import price
 from tasks.store import Store
@@ -30,11 +30,12 @@ def bodies(run: Run, annotator: LLMAnnotator, rows: Rows) -> list[dict[str, Any]
 
 
 def _body(run: Run, annotator: LLMAnnotator, text: str, items: list[prompt.Example], place: int) -> dict[str, Any]:
-    item, wanted = items[place], annotator.shots if annotator.prompt == "few_shot" else 0
-    shots = [items[(place + number) % len(items)] for number in range(1, wanted + 1)]
-    labels = prompt.ordered(run.curation.labels, item.item_id)
-    system = prompt.instructions(annotator, labels, text, tuple(json.loads(item.context)))
-    answer = prompt.answer_format(annotator, list(run.curation.labels.values))
+    wanted = annotator.shots if annotator.prompt == "few_shot" else 0
+    shown = [items[(place + number) % len(items)] for number in range(wanted + 1)]
+    labels = prompt.ordered(run.curation.labels, items[place].item_id)
+    item, *shots = (comparison.posed(run.curation.labels, one) for one in shown)
+    system = prompt.instructions(annotator, labels, text, tuple(json.loads(item.context)), run.curation.labels.kind)
+    answer = prompt.answer_format(annotator, list(labels))
     return chat.request(annotator, prompt.messages(system, shots, item), answer)
 
 

@@ -83,9 +83,13 @@ LABELS = [
     (
         "kind: choice",
         "kind: choices",
-        "line 3: `labels.kind`: 'choice' or 'rating' expected, found 'choices' (not in this",
+        "line 3: `labels.kind`: 'choice', 'rating' or 'preference' expected, found 'choices' (not in this",
     ),
-    ("kind: choice", "kind: chioce", "line 3: `labels.kind`: 'choice' or 'rating' expected, found 'chioce'"),
+    (
+        "kind: choice",
+        "kind: chioce",
+        "line 3: `labels.kind`: 'choice', 'rating' or 'preference' expected, found 'chioce'",
+    ),
     ("  values:", "  guidelines: s3://b/g.md\n  values:", "line 4: `labels.guidelines`: only local paths"),
 ]
 

@@ -11,6 +11,7 @@ from schemas.curation.annotator import (  # fmt: skip
     Price,
 )
 from schemas.curation.gates import Gates
+from schemas.curation.labels import PLACES, Labels
 from schemas.curation.model import (
     Accept,
     Budget,
@@ -18,7 +19,6 @@ from schemas.curation.model import (
     Consensus,
     Curation,
     Fields,
-    Labels,
     Review,
     Source,
     Splits,
@@ -28,7 +28,7 @@ from schemas.curation.release import Card, Format, Release, Target
 from schemas.curation.settings import COMPRESSIONS, file_format
 
 __all__ = [
-    "COMPRESSIONS", "Accept", "Annotator", "Batch", "Budget", "Card", "Clean", "Consensus", "Curation", "Fields", "Format",
+    "COMPRESSIONS", "PLACES", "Accept", "Annotator", "Batch", "Budget", "Card", "Clean", "Consensus", "Curation", "Fields", "Format",
     "FunctionAnnotator", "Gates", "HumanAnnotator", "LLMAnnotator", "LabelFields", "Labels", "OnlyWhere", "Price", "Release",
     "Review", "Source", "Splits", "Target", "file_format", "find", "load",
 ]  # fmt: skip

@@ -40,6 +40,11 @@ class Gates(Settings):
     """Least mean entropy of people's votes (a warning)."""
     max_mean_entropy_nats: Annotated[float, Field(ge=0)] = 10.0
     """Greatest mean entropy of people's votes (a warning)."""
+    max_unanimous_share: Share = 0.99
+    """Largest share of items on which all of several people agree (a warning): above it there is nothing to learn of where
+    the line runs, or people copy."""
+    max_tied_share: Share = 0.25
+    """Largest share of items on which the votes of several people are tied (a warning): above it labels are noise."""
     max_usd: Annotated[float, Field(ge=0)] | None = None
     """What the models' labels a release rests on may have cost, in US dollars; without it there is no limit."""
     policy: dict[Name, Literal["drop", "refuse"]] = Field(default_factory=dict)

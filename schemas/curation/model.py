@@ -1,65 +1,14 @@
 """The keys of a curation, with their types, ranges and defaults."""
 
-import re
-import unicodedata
-from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from schemas.curation.annotator import Annotator, FunctionAnnotator, HumanAnnotator, LLMAnnotator, Trust
 from schemas.curation.gates import Gates
-from schemas.curation.release import Card, Release
+from schemas.curation.labels import PLACES, Labels
+from schemas.curation.release import PAIRS, Card, Release
 from schemas.curation.settings import Listed, Name, Settings, Share, file_format, local_path
-
-
-class Labels(Settings):
-    """What items are labelled with."""
-
-    kind: Literal["choice", "rating"]
-    """choice: exactly one label an item. rating: exactly one step of a scale."""
-    values: dict[str, str]
-    """Each label and the sentence that says what it means, which annotators are shown; a scale's steps upwards."""
-    guidelines: Name | None = None
-    """File with the guidelines for annotators, relative to the curation."""
-
-    @field_validator("values")
-    @classmethod
-    def _are_labels(cls, values: dict[str, str]) -> dict[str, str]:
-        if len(values) < 2:
-            raise ValueError("at least two labels are needed")
-        if blank := [label for label in values if not label.strip() or label != label.strip()]:
-            raise ValueError(f"labels may not be empty or padded with spaces: {blank}")
-        if strange := [label for label in values if not label.isprintable()]:
-            raise ValueError(f"labels may not hold line ends or characters that cannot be seen: {strange}")
-        if len({unicodedata.normalize("NFC", label) for label in values}) < len(values):
-            raise ValueError("two labels are one text in two Unicode forms")
-        if broken := [label for label, meaning in values.items() if re.search("[\ud800-\udfff]", meaning)]:
-            raise ValueError(f"a meaning holds half a surrogate pair, which is no character: that of {broken}")
-        return values
-
-    @field_validator("guidelines")
-    @classmethod
-    def _is_local(cls, path: str | None) -> str | None:
-        return path and local_path(path)
-
-    @model_validator(mode="after")
-    def _is_a_scale(self) -> "Labels":
-        if self.scores and any(high <= low for low, high in pairwise(self.scores)):
-            raise ValueError(
-                f"the steps of a rating stand upwards, from the lowest to the highest: {list(self.values)}"
-            )
-        return self
-
-    @property
-    def scores(self) -> list[float] | None:
-        """Return the number of each step of a rating: the one it is written as, else its place; None if no rating."""
-        if self.kind != "rating":
-            return None
-        try:
-            return [float(label) for label in self.values]
-        except ValueError:
-            return [float(place) for place in range(1, len(self.values) + 1)]
 
 
 class Fields(Settings):
@@ -69,6 +18,10 @@ class Fields(Settings):
     """The text to label."""
     id: Name | None = None
     """The source's own id, which people's label files name."""
+    a: Name | None = None
+    """Of a preference: one of the two answers."""
+    b: Name | None = None
+    """Of a preference: the other answer."""
     context: Listed[Name] = ()
     """What an annotator is shown beside the text; part of an item's identity."""
     group: Name | None = None
@@ -92,6 +45,22 @@ class Fields(Settings):
         if self.text in self.context:
             raise ValueError(f"`{self.text}` cannot be both text and context")
         return self
+
+    @model_validator(mode="after")
+    def _answers_are_no_context(self) -> "Fields":
+        if self.a is None and self.b is None:
+            return self
+        if taken := [name for name in self.context if name in (*PLACES, *PLACES.values())]:
+            raise ValueError(f"the answers are called so, and a context cannot be: {', '.join(taken)}")
+        named = [name for name in (self.text, self.a, self.b, *self.context) if name is not None]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(f"the prompt, its two answers and the context are fields of their own: {', '.join(twice)}")
+        return self
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Return what the parts of an item's context are called: its fields, and of a preference a and b."""
+        return self.context if self.a is None else (*self.context, *PLACES)
 
 
 class Source(Settings):
@@ -286,6 +255,25 @@ class Curation(Settings):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"annotators share a name: {', '.join(twice)}")
         return annotators
+
+    @model_validator(mode="after")
+    def _compares_answers(self) -> "Curation":
+        is_preference = self.labels.kind == "preference"
+        for place, source in enumerate(self.sources):
+            for name in PLACES:
+                is_given = getattr(source.fields, name) is not None
+                if is_preference and not is_given:
+                    raise ValueError(f"sources.{place}.fields: `{name}` is missing: a preference compares two answers")
+                if is_given and not is_preference:
+                    raise ValueError(f"sources.{place}.fields.{name}: only `kind: preference` compares two answers")
+        return self
+
+    @model_validator(mode="after")
+    def _formats_fit(self) -> "Curation":
+        pairs = [name for name in self.release.formats if name in PAIRS]
+        if pairs and self.labels.kind != "preference":
+            raise ValueError(f"release.formats: only `kind: preference` has pairs of answers for {', '.join(pairs)}")
+        return self
 
     @model_validator(mode="after")
     def _cascades_end(self) -> "Curation":

@@ -5,7 +5,7 @@ import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,6 +16,7 @@ from schemas.errors import RequestError
 
 MAX_BYTES = 256_000
 FILE = "curation.yaml"
+Model = TypeVar("Model", bound=BaseModel)
 
 # Keys of the contract whose stage is not there yet: refused by name, never ignored.
 NOT_YET = {
@@ -23,7 +24,7 @@ NOT_YET = {
     ("clean", "contamination"): "contamination checks",
 }
 TAGS = {"llm": LLMAnnotator, "function": FunctionAnnotator, "human": HumanAnnotator}
-KINDS_NOT_YET = ("choices", "spans", "preference", "text", "model")
+KINDS_NOT_YET = ("choices", "spans", "text", "model")
 MAX_SHOWN_CHARS = 60
 # pydantic's words are Python's; these are YAML's
 EXPECTED = {
@@ -78,27 +79,32 @@ def find(curation: str | Path) -> Path:
 
 def load(file: Path) -> Curation:
     """Return the curation in a YAML file; raise RequestError with the line, what was expected and the nearest key."""
-    node, values = _read(file)
+    return read_as(file, Curation)
+
+
+def read_as(file: Path, model: type[Model]) -> Model:
+    """Return the settings in a YAML file; raise RequestError with the line, what was expected and the nearest key."""
+    node, values = _read(file, model.__name__.lower())
     if faults := [*_repeated_keys(node), *_not_yet(node)]:
         raise _wrong(file, faults)
     try:
-        return Curation.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        raise _wrong(file, [_fault(node, problem) for problem in error.errors()]) from None
+        raise _wrong(file, [_fault(node, problem, model) for problem in error.errors()]) from None
 
 
 def _wrong(file: Path, faults: list[tuple[int, str]]) -> RequestError:
     return RequestError("\n".join(f"{file.name}, line {line}: {fault}" for line, fault in sorted(faults)))
 
 
-def _read(file: Path) -> tuple[yaml.MappingNode, dict[str, Any]]:
+def _read(file: Path, noun: str) -> tuple[yaml.MappingNode, dict[str, Any]]:
     """Return the file's YAML as nodes, which know their lines, and as values; raise RequestError where it is none."""
     text = _text(file)
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
-            raise _wrong(file, [(1, "a curation is a mapping of keys to values")])
+            raise _wrong(file, [(1, f"a {noun} is a mapping of keys to values")])
         if faults := _complex_keys(node):
             raise _wrong(file, faults)
         return node, loader.construct_document(node)
@@ -184,7 +190,7 @@ def _elements(node: yaml.Node) -> list[yaml.Node]:
     return node.value if isinstance(node, yaml.SequenceNode) else []
 
 
-def _fault(node: yaml.Node, problem: dict[str, Any]) -> tuple[int, str]:
+def _fault(node: yaml.Node, problem: dict[str, Any], model: type[BaseModel]) -> tuple[int, str]:
     """Return the line and the wording of one of pydantic's problems."""
     where, line = [], node.start_mark.line + 1
     for part in problem["loc"]:
@@ -194,16 +200,16 @@ def _fault(node: yaml.Node, problem: dict[str, Any]) -> tuple[int, str]:
         where.append(str(part))
         if child is not None:
             line, node = child
-    if not where and (key := re.match(r"[a-z_]+", problem["msg"].removeprefix("Value error, "))):
-        line = next(iter(_lines_of(node, (key[0],))), line)  # of several keys together: the first word names one
-    return line, _wording(".".join(where), problem)
+    if not where and (key := re.match(r"[a-z_]+(\.\w+)*", problem["msg"].removeprefix("Value error, "))):
+        line = _line_at(node, key[0].split("."), line)  # of several keys together: the first word names one
+    return line, _wording(".".join(where), problem, model)
 
 
-def _wording(name: str, problem: dict[str, Any]) -> str:
+def _wording(name: str, problem: dict[str, Any], model: type[BaseModel]) -> str:
     given, message = problem["input"], problem["msg"].removeprefix("Value error, ")
     match problem["type"]:
         case "extra_forbidden":
-            return f"unknown key `{name}`{_nearest(str(problem['loc'][-1]), _known_keys(problem['loc'], Curation))}"
+            return f"unknown key `{name}`{_nearest(str(problem['loc'][-1]), _known_keys(problem['loc'], model))}"
         case "missing":
             return f"`{name}` is missing"
         case "union_tag_invalid":
@@ -248,6 +254,16 @@ def _child(node: yaml.Node, part: str | int) -> tuple[int, yaml.Node] | None:
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part].start_mark.line + 1, node.value[part]
     return None
+
+
+def _line_at(node: yaml.Node, path: list[str], line: int) -> int:
+    """Return the line of the last key of a path that is there; `line` where none is."""
+    for part in path:
+        child = _child(node, int(part) if part.isdigit() else part)
+        if child is None:
+            break
+        line, node = child
+    return line
 
 
 def _known_keys(loc: tuple[str | int, ...], model: Any) -> list[str]:

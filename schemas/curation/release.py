@@ -1,14 +1,18 @@
 """Where and how releases are published, and what their card says that figures cannot."""
 
-from typing import Annotated, Literal
+import re
+from posixpath import normpath
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from schemas.curation.settings import Listed, Name, Settings, local_path
 
 Format = Literal[
     "messages", "prompt-completion", "alpaca", "sharegpt", "dpo", "openai-dpo", "kto", "evals", "soft-labels",
 ]  # fmt: skip
+
+PAIRS = ("dpo", "openai-dpo", "kto")  # formats of an answer preferred and another one
 
 
 class Target(Settings):
@@ -21,6 +25,14 @@ class Target(Settings):
     """A folder relative to the curation, or s3://bucket/prefix; credentials come from the environment."""
     endpoint: str | None = None
     """Address of an S3-compatible server; AWS_ENDPOINT_URL where it is not given."""
+
+    @model_validator(mode="after")
+    def _path_fits_the_kind(self) -> Self:
+        if self.kind == "s3" and not re.fullmatch(r"s3://[^/]+(/.*)?", self.path):
+            raise ValueError(f"path {self.path!r}: an s3 target's path is s3://bucket/prefix")
+        if self.kind != "s3" and "://" in self.path:
+            raise ValueError(f"path {self.path!r}: a {self.kind} target's path is local")
+        return self
 
 
 class Release(Settings):
@@ -44,11 +56,19 @@ class Release(Settings):
     def _is_local(cls, path: str) -> str:
         return local_path(path)
 
+    @model_validator(mode="after")
+    def _targets_are_elsewhere(self) -> Self:
+        if normpath(self.path) in {normpath(target.path) for target in self.targets}:
+            raise ValueError(f"targets: {self.path!r} is where the releases are; a target is another place")
+        return self
+
     @field_validator("formats")
     @classmethod
     def _are_distinct(cls, formats: tuple[str, ...]) -> tuple[str, ...]:
         if not formats or len(set(formats)) < len(formats):
             raise ValueError("at least one format is needed, and none twice")
+        if formats[0] == "evals":
+            raise ValueError("evals holds the test split alone: another format comes first")
         return formats
 
 

@@ -15,6 +15,7 @@ from tasks.endpoint.batch import Outcome, Owner, Request
 from tasks.endpoint.call import Model
 from tasks.endpoint.failure import NoReply, failure, refused_unseen
 from tasks.endpoint.switchboard import Switchboard
+from tasks.erasure.facts import ERASED, removed_items
 from tasks.store import Ids, Store
 
 TIER = "batch"
@@ -68,7 +69,7 @@ class ByBatch:
 
         `bodies` are of the requests of this run; those of earlier ones are not at hand.
         """
-        replies, broken = [], set()
+        replies, broken, gone = [], set(), removed_items(self.store)
         lost: list[tuple[str, str, str, float | None]] = []
         for reply_id, item_id, status, body in rows:
             at_most = self._usd_at_most(bodies[reply_id]) if reply_id in bodies else None
@@ -87,6 +88,9 @@ class ByBatch:
             found |= {"reply_id": reply_id, "item_id": item_id, "annotator_id": self.annotator.name,
                       "model": self.model.name, "latency_ms": 0.0, "event_at": now, "recorded_at": now,
                       "run_id": self.run_id}  # fmt: skip
+            if item_id in gone:  # erased since it was asked: what it cost is booked, what was said is not kept
+                lost.append((self._row_id(reply_id, body), item_id, ERASED, found["usd"]))
+                continue
             replies.append(found)
         self._lose(lost)
         self.store.merge("reply", replies)

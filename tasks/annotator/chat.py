@@ -3,7 +3,7 @@
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from schemas.curation import LLMAnnotator
@@ -48,6 +48,11 @@ class Answer:
     off_label_share: float | None = None
     profile: dict[str, float] | None = None
     reason: str | None = None
+
+    def renamed(self, names: dict[str, str]) -> "Answer":
+        """Return the answer with its labels called otherwise; one that is not named stays as it is."""
+        shares = self.distribution and {names.get(label, label): share for label, share in self.distribution.items()}
+        return replace(self, label=names.get(self.label, self.label), distribution=shares)
 
     @property
     def columns(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Rule(NamedTuple):
 def rule(annotator: FunctionAnnotator, curation: Curation, folder: Path) -> Rule:
     """Return the curation's labelling function, found from its folder; raise RequestError where it cannot be one."""
     labels = tuple(curation.labels.values)
-    fields = tuple(dict.fromkeys(name for source in curation.sources for name in source.fields.context))
+    fields = tuple(dict.fromkeys(name for source in curation.sources for name in source.fields.beside))
     if annotator.sql is not None:
         return _sql_rule(annotator.name, annotator.sql, labels, fields)
     return _python_rule(annotator, labels, fields, folder)

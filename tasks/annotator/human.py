@@ -6,7 +6,9 @@ from typing import Any
 
 from schemas.curation import HumanAnnotator
 from schemas.run import Run
+from tasks.annotator import comparison
 from tasks.annotator.version import guideline_version, guidelines
+from tasks.erasure.facts import ERASED, kept_out
 from tasks.source import File, Record, Rejected, instant, name
 from tasks.store import Ids, Store
 
@@ -26,7 +28,7 @@ class Parser:
             if field and field not in given:
                 raise Rejected("missing_field", f"`{field}`")
         who = name(given[fields.annotator], fields.annotator)
-        document_id = self._voice.ids.id("document", name(given[fields.item], fields.item))
+        document_id = self._voice.document(self._voice.ids.id("document", name(given[fields.item], fields.item)))
         label = self._voice.label(given[fields.label], fields.label)
         return self._voice.annotation(document_id, who, label, self._voice.time(given, fields.time))
 
@@ -35,23 +37,33 @@ class Voice:
     """What a person says, as one curation's labels, clock and guidelines have it."""
 
     def __init__(self, run: Run) -> None:
-        labels = run.curation.labels
-        self.ids, self._now = Ids(run.curation.name), run.started_at
-        self._labels = {unicodedata.normalize("NFC", label): label for label in labels.values}
+        self._curated = labels = run.curation.labels
+        self.ids, self._now, self._kept_out = Ids(run.curation.name), run.started_at, kept_out(run)
+        self._labels, self._shown = (
+            {unicodedata.normalize("NFC", label): label for label in some} for some in (labels.values, labels.shown)
+        )
         self._guideline = guideline_version(guidelines(labels, run.folder))
 
-    def label(self, value: Any, field: str) -> str | None:
+    def document(self, document_id: str, item_id: str | None = None) -> str:
+        """Return a document's id; raise Rejected where it, or the item it was named by, was erased."""
+        if self._kept_out.document(document_id) or item_id in self._kept_out.removed:
+            raise Rejected(ERASED)
+        return document_id
+
+    def label(self, value: Any, field: str, handed_out: str | None = None) -> str | None:
         """Return the label, or None where it is withdrawn; raise Rejected for any other.
 
-        A whole number is the label written with its digits, and spaces around a label are not part of it.
+        A whole number is the label written with its digits, and spaces around a label are not part of it. Of an item
+        that was handed out, the labels are those that it was shown with.
         """
         if value is None or value == "":
             return None
         is_name = isinstance(value, str | int) and not isinstance(value, bool)
         label = unicodedata.normalize("NFC", str(value)).strip() if is_name else None
-        if label not in self._labels:
-            raise Rejected("unknown_label", f"`{field}`: one of {', '.join(self._labels.values())} expected")
-        return self._labels[label]
+        known = self._shown if handed_out else self._labels
+        if label not in known:
+            raise Rejected("unknown_label", f"`{field}`: one of {', '.join(known.values())} expected")
+        return comparison.places(self._curated, handed_out or "").get(label, known[label])
 
     def time(self, given: Row, field: str | None) -> datetime | None:
         """Return when a label was given, where the record says so; raise Rejected for what is no instant."""

@@ -14,7 +14,7 @@ from openai import OpenAIError
 
 from schemas.curation import Labels, LLMAnnotator
 from schemas.errors import AssayError, RequestError
-from tasks.annotator import chat, profile, prompt
+from tasks.annotator import chat, comparison, profile, prompt
 from tasks.annotator.by_batch import ByBatch
 from tasks.annotator.chat import Answer
 from tasks.endpoint import EMBEDDED_URL, shown
@@ -138,22 +138,20 @@ class Asking:
 
     def bodies(self, item: prompt.Example, shots: Iterable[prompt.Example]) -> list[dict[str, Any]]:
         """Return the request bodies about an item, one a sample: they rest on the item and the version, on nothing else."""
-        return [
-            chat.request(
-                self.annotator,
-                prompt.messages(self._system(labels, tuple(json.loads(item.context))), list(shots), item),
-                prompt.answer_format(self.annotator, list(labels)),
-                sample,
-            )
-            for sample in range(self.annotator.samples)
-            if (labels := prompt.ordered(self.labels, item.item_id, sample))
-        ]
+        return [self._body(item, list(shots), sample) for sample in range(self.annotator.samples)]
+
+    def _body(self, item: prompt.Example, shots: list[prompt.Example], sample: int) -> dict[str, Any]:
+        labels = prompt.ordered(self.labels, item.item_id, sample)
+        item, *shots = (comparison.posed(self.labels, one, sample) for one in (item, *shots))
+        system = self._system(labels, tuple(json.loads(item.context)))
+        answer = prompt.answer_format(self.annotator, list(labels))
+        return chat.request(self.annotator, prompt.messages(system, shots, item), answer, sample)
 
     def _system(self, labels: dict[str, str], context: tuple[str, ...]) -> str:
         """Return the system message for labels in their order and the names of a context: one text for many items."""
         key = (*labels, None, *context)
         if key not in self._systems:
-            self._systems[key] = prompt.instructions(self.annotator, labels, self.guidelines, context)
+            self._systems[key] = prompt.instructions(self.annotator, labels, self.guidelines, context, self.labels.kind)
         return self._systems[key]
 
     def reply_id(self, base_url: str, body: dict[str, Any]) -> str:
@@ -168,7 +166,7 @@ class _Chunk:
         self, asking: Asking, model: Model, caller: Caller, items: list[prompt.Example], shots: Mapping
     ) -> None:
         self._asking, self._model, self._caller = asking, model, caller
-        self._labels, self._cached, self._pending = list(asking.labels.values), 0, 0
+        self._labels, self._cached, self._pending = list(asking.labels.shown), 0, 0
         self._from_batches: list[dict[str, Any]] = []
         self._requests = {item.item_id: self._named(asking.bodies(item, shots.get(item.item_id, ()))) for item in items}
         self._remembered: dict[str, dict[str, Any]] = {}
@@ -251,8 +249,10 @@ class _Chunk:
                 return
             if isinstance(problem, BaseException):
                 raise problem
+        labels = self._asking.labels
+        answers = [one.answer.renamed(comparison.places(labels, item_id, sample)) for sample, one in enumerate(read)]
         self.answers[item_id] = Said(
-            chat.settled([said.answer for said in read], self._labels),
+            chat.settled(answers, comparison.offered(labels, item_id)),
             [reply_id for said in read for reply_id in said.reply_ids],
             max(said.event_at for said in read),
         )

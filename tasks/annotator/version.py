@@ -29,14 +29,14 @@ def version(annotator: LLMAnnotator, labels: Labels, guideline_text: str, pool: 
 
     Where and at what price it is asked is no part of it, nor what is made of its answers later.
     """
-    request = chat.request(annotator, [], prompt.answer_format(annotator, list(labels.values)))
+    request = chat.request(annotator, [], prompt.answer_format(annotator, list(labels.shown)))
     request.pop("service_tier", None)
     parts = {
         "request": request,
         "samples": annotator.samples,
         "api": annotator.api,
-        "prompt": prompt.VERSIONS[annotator.prompt],
-        "template": prompt.template(annotator.prompt),
+        "prompt": prompt.version(annotator.prompt, labels.kind),
+        "template": prompt.template(prompt.version(annotator.prompt, labels.kind)),
         "labels": list(labels.values.items()),
         "guidelines": guideline_text,
         "shots": [annotator.select, annotator.shots, planted.VERSION] if pool else None,

@@ -132,20 +132,20 @@ class Parser:
     def __call__(self, record: Record, file: File) -> Row:
         """Return the row; raise Rejected with the reason it cannot be one."""
         given = record.fields or {}
-        handout_id, document_id = self._asked(given)
+        handout_id, document_id, item_id = self._asked(given)
         who = self._who if self._who is not None else given["annotator_id"]
         if who is None or who == "":
             raise Rejected("no_annotator", "`annotator_id`: who answered expected, or --annotator NAME")
-        label = self._voice.label(given["label"], "label")
+        label = self._voice.label(given["label"], "label", item_id)
         time = self._voice.time(given, "time")
         return self._voice.annotation(document_id, name(who, "annotator_id"), label, time, handout_id)
 
-    def _asked(self, given: Row) -> tuple[str | None, str]:
-        """Return the hand-out that is answered, None where a label comes unasked, and the document that is labelled."""
+    def _asked(self, given: Row) -> tuple[str | None, str, str | None]:
+        """Return the hand-out answered, the document labelled and the item shown; no hand-out where nobody had asked."""
         if _is_blank(given["queue_id"]) and _is_blank(given["item_id"]):
             raise Rejected("no_item", "`queue_id` or `item_id` expected")
         if _is_blank(given["queue_id"]):
-            return None, self._document(name(given["item_id"], "item_id"))
+            return None, self._document(name(given["item_id"], "item_id")), None
         queue_id = name(given["queue_id"], "queue_id")
         asked = self._handouts.get(queue_id)
         if asked is None:
@@ -159,11 +159,11 @@ class Parser:
             )
         if given.get("has_seen_suggestion") and not asked.is_suggestion_shown:
             raise Rejected("not_blind", "an answer that was not made out of a model's label expected")
-        return queue_id, asked.document_id
+        return queue_id, self._voice.document(asked.document_id), asked.item_id
 
     def _document(self, item: str) -> str:
         """Return the document that an item's id, or the source's own id of a document, stands for."""
         if self._documents is None:
             connection = Store(self._run.store).connect(self._run.as_of)
             self._documents = dict(relation(connection, "answered_document").fetchall())
-        return self._documents.get(item) or self._voice.ids.id("document", item)
+        return self._documents.get(item) or self._voice.document(self._voice.ids.id("document", item), item)

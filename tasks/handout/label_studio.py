@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
-from schemas.curation import Labels
+from schemas.curation import PLACES, Labels
 from tasks.handout.queue import Entry
 from tasks.source import Rejected
 
@@ -29,16 +29,17 @@ def _choice(label: str) -> Row:
 
 
 def interface(entries: list[Entry], labels: Labels) -> str:
-    """Return the XML of the labelling interface: context, text, and one choice of the labels."""
-    fields = dict.fromkeys(field for entry in entries for field in entry.beside)
+    """Return the XML of the labelling interface: context, text, the answers to compare, and one choice of the labels."""
+    answers = [place for place in PLACES.values() if labels.kind == "preference"]
+    fields = dict.fromkeys(field for entry in entries for field in entry.beside if field not in answers)
+    compared = "".join(f'  <Header value="{one}"/>\n  <Text name="{one}" value="${one}"/>\n' for one in answers)
     shown = "".join(f"  <Header value={quoteattr(f'{field}: ${field}')}/>\n" for field in fields)
     choices = "".join(
-        f"    <Choice value={quoteattr(label)} hint={quoteattr(meaning)}/>\n"
-        for label, meaning in labels.values.items()
+        f"    <Choice value={quoteattr(label)} hint={quoteattr(meaning)}/>\n" for label, meaning in labels.shown.items()
     )
     return (
         f'<View>\n{shown}  <Text name="{OBJECT}" value="$text"/>\n'
-        f'  <Choices name="{CONTROL}" toName="{OBJECT}" choice="single" required="true">\n{choices}  </Choices>\n</View>\n'
+        f'{compared}  <Choices name="{CONTROL}" toName="{OBJECT}" choice="single" required="true">\n{choices}  </Choices>\n</View>\n'
     )
 
 

@@ -13,9 +13,13 @@ SUFFIX = ".jsonl"
 
 
 def written(entries: list[Entry], labels: Labels) -> Iterator[Row]:
-    """Yield one task per item; the context is its `meta`, and the model's label is chosen beforehand."""
-    options = [{"id": label, "text": label} for label in labels.values]
+    """Yield one task per item; the context is its `meta`, and the model's label is chosen beforehand.
+
+    Of a comparison the options are the answers themselves.
+    """
     for entry in entries:
+        answers = entry.context if labels.kind == "preference" else {}
+        options = [{"id": label, "text": answers.get(label) or label} for label in labels.shown]
         shown = {"accept": [entry.suggestion]} if entry.suggestion is not None else {}
         yield {
             "text": entry.text, "meta": entry.context, "options": options, "queue_id": entry.queue_id,

@@ -9,6 +9,8 @@ import duckdb
 
 from schemas.errors import RequestError
 from schemas.run import Run
+from tasks.annotator import comparison
+from tasks.annotator.prompt import Example
 from tasks.sql import query, relation
 from tasks.store import Ids, Store
 from tasks.table_file import literal
@@ -86,6 +88,7 @@ def hand_out(run: Run, queue: Queue, is_suggestion_shown: bool) -> list[Entry]:
                      | {"is_suggestion_shown": is_suggestion_shown, "available_on": queue.as_of,
                         "recorded_at": run.started_at})  # fmt: skip
         suggestion = row["suggestion"] if is_suggestion_shown else None
-        entries.append(Entry(handout_id, row["item_id"], row["text"], json.loads(row["context"]), suggestion))
+        item = comparison.posed(run.curation.labels, Example(row["item_id"], row["text"], row["context"], suggestion))
+        entries.append(Entry(handout_id, item.item_id, item.text, json.loads(item.context) | item.answers, item.label))
     Store(run.store).merge("handout", facts)
     return sorted(entries, key=lambda entry: entry.queue_id)  # a keyed hash, so the order is as good as random

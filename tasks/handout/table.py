@@ -15,7 +15,7 @@ def written(entries: list[Entry], labels: Labels) -> tuple[list[str], list[Row]]
     context = dict.fromkeys(field for entry in entries for field in entry.beside)
     shown = ["suggestion"] if any(entry.suggestion is not None for entry in entries) else []
     columns = ["queue_id", "item_id", *context, "text", *shown, "labels", "label", "annotator_id", "comment"]
-    offered = " | ".join(labels.values)
+    offered = " | ".join(labels.shown)
     return columns, [
         dict.fromkeys(columns)
         | {field: _text(value) for field, value in entry.beside.items()}

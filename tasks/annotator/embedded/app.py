@@ -7,10 +7,11 @@ import base64
 import hashlib
 import json
 from collections.abc import Awaitable, Callable
+from types import ModuleType
 
 import numpy as np
 
-from tasks.annotator.embedded import classifier, minilm, prompt
+from tasks.annotator.embedded import classifier, comparison, minilm, prompt
 from tasks.annotator.embedded.prompt import Malformed
 
 MODEL = "embedded"
@@ -127,8 +128,9 @@ async def chat(request: dict) -> dict:
     """Return the most probable label as a chat completion; the same at every temperature."""
     shown = top(request)
     asked = prompt.question(request)
-    vectors = await minilm.vectors(classifier.texts(asked))
-    chance = np.log(np.maximum(classifier.distribution(asked, vectors), LEAST)).round(6)
+    how = comparison if comparison.is_comparison(asked) else classifier
+    vectors = await minilm.vectors(how.texts(asked))
+    chance = np.log(np.maximum(how.distribution(asked, vectors), LEAST)).round(6)
     before, labels, after = spelled(asked, round(100 * float(np.exp(chance.max()))))
     ranked = [(labels[place], float(chance[place])) for place in np.argsort(-chance, kind="stable")]
     tokens = [[(before, 0.0)], ranked, [(after, 0.0)]]  # what stands around the label is certain
@@ -145,7 +147,7 @@ async def chat(request: dict) -> dict:
         "model": MODEL,
         "choices": [choice],
         "usage": usage(request["messages"], choice["message"]["content"]),
-        "system_fingerprint": fingerprint(),
+        "system_fingerprint": fingerprint(how),
     }
 
 
@@ -196,6 +198,7 @@ def usage(messages: list[dict], reply: str) -> dict:
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
 
-def fingerprint() -> str:
-    """Return what the answers depend on: the weights, and the version of the scoring."""
-    return f"fp_{hashlib.sha256(f'{minilm.digest()} {classifier.VERSION}'.encode()).hexdigest()[:12]}"
+def fingerprint(how: ModuleType) -> str:
+    """Return what an answer depends on: the weights, and how and by which version of it they were used."""
+    used = classifier.VERSION if how is classifier else f"comparison {how.VERSION}"
+    return f"fp_{hashlib.sha256(f'{minilm.digest()} {used}'.encode()).hexdigest()[:12]}"
