@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from tasks.report import page, picture, wording
+from tasks.report import front_matter, page, picture, wording
 from tasks.report.page import agreement_picture, card, report
 from tasks.report.whole import whole
 
@@ -233,6 +233,7 @@ EVIDENCE = {
         "annotators": {"zero-shot": "1c55e0a9b7d2", "few-shot": "9f2c41d07ab3"},
         "prompts": {"zero_shot.v1": "77aa01", "few_shot.v1": "0be4f2"},
     },
+    "arrow_bytes": {"train": 400_000},
     "files": [
         {"path": "train.jsonl", "rows": 480, "sha256": "ab12" * 16, "bytes": 312_405},
         {"path": "validation.jsonl", "rows": 60, "sha256": "cd34" * 16, "bytes": 39_112},
@@ -656,31 +657,34 @@ def front(evidence):
     return yaml.safe_load(text.split("---\n", 2)[1])
 
 
-def test_the_card_tells_a_hub_where_the_splits_are():
-    assert front(EVIDENCE) == {
+def test_the_card_tells_a_hub_where_the_splits_are_and_what_they_hold():
+    found = front(EVIDENCE)
+    info = found.pop("dataset_info")
+    assert found == {
         "pretty_name": "Restaurant reviews",
         "license": "cc-by-4.0",
         "language": ["en"],
         "annotations_creators": ["crowdsourced"],
         "task_categories": ["text-classification"],
+        "task_ids": ["multi-class-classification"],
         "size_categories": ["n<1K"],
         "tags": ["assay", "inter-annotator-agreement", "data-curation"],
-        "configs": [
-            {
-                "config_name": "default",
-                "data_files": [
-                    {"split": "train", "path": "train.jsonl"},
-                    {"split": "validation", "path": "validation.jsonl"},
-                    {"split": "test", "path": "test.jsonl"},
-                ],
-            }
-        ],
+        "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": "data/train.parquet"}]}],
+    }
+    assert info.pop("features")[:2] == [{"name": "item_id", "dtype": "string"}, {"name": "split", "dtype": "string"}]
+    assert info == {
+        "splits": [{"name": "train", "num_bytes": 400_000, "num_examples": 480}],
+        "download_size": 188_730,
+        "dataset_size": 400_000,
     }
 
 
 def test_a_split_without_rows_is_not_offered_to_readers_that_would_fail_on_it():
-    evidence = {**EVIDENCE, "splits": {"train": 600, "validation": 0, "test": 0}}
-    assert front(evidence)["configs"][0]["data_files"] == [{"split": "train", "path": "train.jsonl"}]
+    table = EVIDENCE["files"][-1]
+    files = [table, table | {"path": "data/test.parquet", "rows": 0}]
+    found = front(EVIDENCE | {"files": files})
+    assert found["configs"][0]["data_files"] == [{"split": "train", "path": "data/train.parquet"}]
+    assert [split["name"] for split in found["dataset_info"]["splits"]] == ["train"]
 
 
 def test_hostile_text_stays_one_value_of_the_front_matter():
@@ -701,7 +705,7 @@ def test_the_card_says_what_the_embedded_model_is_and_how_well_it_does():
     "rows, name", [(0, "n<1K"), (999, "n<1K"), (1000, "1K<n<10K"), (250_000, "100K<n<1M"), (10**12, "n>1T")]
 )
 def test_size_categories_are_the_hubs(rows, name):
-    assert page.size_category(rows) == name
+    assert front_matter.size_category(rows) == name
 
 
 @pytest.mark.parametrize(

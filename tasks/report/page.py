@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from tasks.report import picture, reliability
+from tasks.report.front_matter import front_matter
 from tasks.report.picture import Link, Node, Part
 from tasks.report.whole import Evidence, whole
 from tasks.report.wording import (
@@ -30,26 +32,6 @@ from tasks.report.wording import (
 
 _PALETTE = 8  # beyond eight hues nobody can tell two apart; the rest share a grey
 _STATUS_COLOURS = {"human": "s-human", "accepted": "s-model", "review": "s-review", "unresolved": "s-open"}
-_LICENSES = {
-    "apache-2.0",
-    "mit",
-    "cc0-1.0",
-    "cc-by-4.0",
-    "cc-by-3.0",
-    "cc-by-sa-4.0",
-    "cc-by-sa-3.0",
-    "cc-by-nc-4.0",
-    "cc-by-nc-sa-4.0",
-    "cc-by-nd-4.0",
-    "odc-by",
-    "odbl",
-    "pddl",
-    "bsd-3-clause",
-    "gpl-3.0",
-    "cdla-permissive-2.0",
-    "unknown",
-    "other",
-}
 # An embedded model is no chat model, and a reader who takes it for one is misled about every label it gave.
 EMBEDDED = (
     "all-MiniLM-L6-v2 sentence embeddings in the process, not a chat model: "
@@ -80,6 +62,7 @@ def agreement_picture(evidence: dict[str, Any]) -> str:
     return picture.measures(given["agreement"], entropy["histogram"], entropy["mean_nats"], note)
 
 
+@cache
 def _environment() -> Environment:
     templates = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(
@@ -126,6 +109,7 @@ def _view(given: dict[str, Any]) -> dict[str, Any]:
         "label_parts": lambda labels: _label_parts(labels, colours),
         "status_parts": _status_parts,
         "checks": [check for suite in given["gate"]["suites"] for check in suite["checks"]],
+        "spread": _spread(given),
         "failures": failures(given),
         "intervals_note": interval_note(given),
         "embedded": EMBEDDED,
@@ -134,6 +118,12 @@ def _view(given: dict[str, Any]) -> dict[str, Any]:
         ),
         "normalised": _row_shares,
     }
+
+
+def _spread(given: Evidence) -> list[dict[str, Any]]:
+    """Return the checks that tell what stands in two splits, and how labels and sizes are spread."""
+    told = ("leakage", "balance", "slice", "parent")
+    return [check for suite in given["gate"]["suites"] if suite["suite"] in told for check in suite["checks"]]
 
 
 def verdict(given: Evidence) -> str:
@@ -247,52 +237,3 @@ def _status_parts(counts: Mapping[str, int]) -> list[Part]:
 
 def _row_shares(counts: Iterable[Iterable[int]]) -> list[list[tuple[int, float]]]:
     return [[(number, number / (sum(row) or 1)) for number in row] for row in map(list, counts)]
-
-
-def front_matter(view: Evidence) -> dict[str, Any]:
-    """Return what a hub reads of a card: licence, languages, size, and where the splits are."""
-    pretty = view["curation"].replace("-", " ").capitalize()
-    fields = {
-        "pretty_name": pretty or None,
-        **_license(view["license"]),
-        "language": [code for code in view["language"] if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", code)],
-        "annotations_creators": _creators(view),
-        "task_categories": ["text-classification"],
-        "size_categories": [size_category(view["published"])],
-        "tags": ["assay", "inter-annotator-agreement", "data-curation"],
-        "configs": _configs(view),
-    }
-    return {name: value for name, value in fields.items() if value}
-
-
-def _license(name: str | None) -> dict[str, str]:
-    if not name:
-        return {}
-    known = name.lower()
-    return {"license": known} if known in _LICENSES else {"license": "other", "license_name": name}
-
-
-def _creators(view: Evidence) -> list[str]:
-    # What was published decides: a model whose labels nobody accepted made none of them.
-    made = {"crowdsourced": view["consensus"]["human"], "machine-generated": view["consensus"]["accepted"]}
-    return [creator for creator, labels in made.items() if labels] or ["no-annotation"]
-
-
-def _configs(view: Evidence) -> list[dict[str, Any]]:
-    names = {
-        file["path"].removesuffix(".jsonl"): file["path"] for file in view["files"] if file["path"].endswith(".jsonl")
-    }
-    # Readers of JSON lines fail on a file without a line, and one such split would make the others unreadable.
-    found = [
-        {"split": split, "path": names[split]} for split, rows in view["splits"].items() if rows and split in names
-    ]
-    return [{"config_name": "default", "data_files": found}] if found else []
-
-
-def size_category(rows: int) -> str:
-    """Return the hub's name for a number of examples."""
-    steps = ["1K", "10K", "100K", "1M", "10M", "100M", "1B", "10B", "100B", "1T"]
-    above = [index for index in range(len(steps)) if rows >= 1000 * 10**index]
-    if not above:
-        return "n<1K"
-    return "n>1T" if above[-1] == len(steps) - 1 else f"{steps[above[-1]]}<n<{steps[above[-1] + 1]}"

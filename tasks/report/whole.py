@@ -34,6 +34,7 @@ _ANNOTATOR = {
     "low": None,
     "high": None,
     "accuracy": {**_ESTIMATE, "n": None},
+    "position": _ESTIMATE,
     "is_spammer": None,
     "is_drifting": None,
     "copier_of": None,
@@ -67,7 +68,8 @@ _BIN = {
     "accuracy_low": None,
     "accuracy_high": None,
 }
-_CHECK = {"expectation": "", "what": None, "severity": "", "success": None, "observed": None, "expected": None}
+_CHECK = {"name": None, "expectation": "", "what": None, "severity": "", "policy": None, "success": None,
+          "observed": None, "expected": None}  # fmt: skip
 _TEST = {"threshold": None, "accepted": 0, "audited": 0, "errors": 0, "p": None, "level": None, "passed": None}
 _SOURCE = {"path": "", "format": "", "license": None, "attribution": None, "files": 0, "documents": 0, "quarantined": 0}
 _SHOWN = {"text": "", "context": "", "label": ""}
@@ -146,6 +148,7 @@ _SHAPE = {
     "gate": {"passed": None, "suites": Each({"suite": "", "checks": Each(_CHECK, is_list=True)}, is_list=True)},
     "cost": {**_SPEND, "price_table": None},
     "versions": {"assay": None, "guideline": None, "annotators": Each(None), "prompts": Each(None)},
+    "arrow_bytes": Each(0),
     "files": Each({"path": "", "rows": None, "sha256": None, "bytes": None}, is_list=True),
 }
 """Every figure a page can show, with what stands where the evidence has none."""

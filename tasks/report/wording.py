@@ -13,6 +13,7 @@ WORDS = {
     "empty_text": "empty text",
     "too_short": "too short",
     "too_long": "too long",
+    "same_answers": "both answers the same",
     "wrong_language": "another language",
     "missing_field": "a field is missing",
     "tie": "a tie",
