@@ -1,35 +1,54 @@
-"""Promises about annotations."""
+"""Promises about annotations, and about how far people agree."""
 
-from great_expectations import ExpectationSuite
+from expectations.promise import between, every, figure, one_of, percent, suite, unique
+from schemas.curation import Curation, Gates
+from schemas.promise import Promise, Suite
 
-from expectations.promise import between, promise, suite
-from schemas.curation import Curation
+SKEWED = 0.9
+"""Share of votes from which one label has nearly all: of two people who each err 1 time in 20, alpha is 0.81 where two
+labels are even and 0.61 where one has 90%."""
 
 
-def annotation(curation: Curation) -> ExpectationSuite:
+def annotation(curation: Curation) -> Suite:
     """Return the suite over the frame `annotation`: one row per label that counts."""
-    labels = list(curation.labels.values)
-    return suite("annotation", [
-        promise("ExpectTableRowCountToBeBetween", "there are annotations", min_value=1),
-        promise("ExpectColumnValuesToBeUnique", "every annotation is counted once", column="annotation_id"),
-        promise("ExpectColumnValuesToNotBeNull", "every annotation is of an item", column="item_id"),
-        promise("ExpectColumnValuesToBeInSet", "every label is one of the curation's", column="label", value_set=labels),
-        promise("ExpectColumnValuesToBeBetween", "every distribution sums to one",
-                column="distribution_sum", min_value=1 - 1e-6, max_value=1 + 1e-6),
-        promise("ExpectColumnValuesToBeInSet", "annotators are people, models or functions",
-                column="annotator_kind", value_set=["human", "llm", "function"]),
+    return suite("annotation", "annotation", [
+        between("any", "there are annotations", "count(*)", 1, None),
+        unique("keys", "every annotation has an id and is counted once", "annotation_id"),
+        every("of_items", "every annotation is of an item", "item_id is not null"),
+        every("known_labels", "every label is one of the curation's", one_of("label", curation.labels.values)),
+        every("whole_distributions", "every distribution sums to one",
+              "distribution_sum is null or abs(distribution_sum - 1) <= 1e-6"),
+        every("known_kinds", "annotators are people, models or functions",
+              one_of("annotator_kind", ("human", "llm", "function"))),
     ])  # fmt: skip
 
 
-def agreement(curation: Curation) -> ExpectationSuite:
+def agreement(curation: Curation) -> Suite:
     """Return the suite over the one-row frame `agreement`: figures among people only."""
     gates = curation.gates
-    floor = [] if gates.min_alpha is None else [
-        between("krippendorff_alpha_low", f"people agree: alpha is at least {gates.min_alpha:g}, "
-                "at the lower end of its interval", gates.min_alpha, 1),
-    ]  # fmt: skip
-    return suite("agreement", [
-        *floor,
-        between("mean_entropy_nats", "the mean entropy of people's votes is in its band",
+    return suite("agreement", "agreement", [
+        *_floors(gates),
+        between("mean_entropy", "the mean entropy of people's votes is in its band", figure("mean_entropy_nats"),
                 gates.min_mean_entropy_nats, gates.max_mean_entropy_nats, "warning"),
+        between("not_all_easy", f"people are of one mind on at most {percent(gates.max_unanimous_share)} of the items "
+                "that several labelled", figure("coalesce(unanimous_share, 0)"), 0, gates.max_unanimous_share, "warning"),
+        between("not_all_noise", f"people's votes are tied on at most {percent(gates.max_tied_share)} of the items "
+                "that several labelled", figure("coalesce(tied_share, 0)"), 0, gates.max_tied_share, "warning"),
     ])  # fmt: skip
+
+
+def _floors(gates: Gates) -> list[Promise]:
+    """Return the floors of agreement; where AC1 has one, alpha may lie below its own where labels are skewed."""
+    floors, low = [], "at the lower end of its interval"
+    if gates.min_alpha is not None:
+        severity = "critical" if gates.min_ac1 is None else "warning"
+        what = f"people agree: alpha is at least {gates.min_alpha:g}, {low}"
+        floors.append(between("min_alpha", what, figure("krippendorff_alpha_low"), gates.min_alpha, 1, severity))
+    if gates.min_ac1 is not None:
+        what = f"people agree: AC1 is at least {gates.min_ac1:g}, {low}"
+        floors.append(between("min_ac1", what, figure("gwet_ac1_low"), gates.min_ac1, 1))
+    if gates.min_alpha is not None and gates.min_ac1 is not None:
+        what = f"alpha lies below {gates.min_alpha:g} only where one label has {percent(SKEWED)} of people's votes"
+        condition = f"krippendorff_alpha_low >= {gates.min_alpha!r} or largest_vote_share >= {SKEWED}"
+        floors.append(every("alpha_or_skew", what, condition))
+    return floors

@@ -1,32 +1,32 @@
 """Promises about the consensus."""
 
-from great_expectations import ExpectationSuite
-
-from expectations.promise import between, promise, suite
+from expectations.promise import between, every, figure, one_of, percent, suite, unique
 from schemas.curation import Curation
+from schemas.promise import Suite
 
 
-def consensus(curation: Curation) -> ExpectationSuite:
+def consensus(curation: Curation) -> Suite:
     """Return the suite over the frame `consensus`: one row per item."""
     settings = curation.consensus
-    return suite("consensus", [
-        promise("ExpectColumnValuesToBeUnique", "every item is settled once", column="item_id"),
-        promise("ExpectColumnValuesToBeInSet", "every item has exactly one known status",
-                column="status", value_set=["human", "accepted", "review", "unresolved"]),
-        promise("ExpectColumnValuesToBeBetween", f"a settled item has at least {settings.min_labels} people's labels",
-                column="settled_people", min_value=settings.min_labels),
-        promise("ExpectColumnValuesToBeBetween", f"a settled item's posterior is at least {settings.min_posterior:g}",
-                column="settled_posterior_share", min_value=settings.min_posterior - 1e-9, max_value=1 + 1e-9),
-        promise("ExpectColumnValuesToBeInSet", "no tie is settled", column="settled_is_tie", value_set=[False]),
-        promise("ExpectColumnValuesToBeBetween", "entropy lies between 0 and that of a fair draw",
-                column="entropy_share", min_value=0, max_value=1 + 1e-9),
+    return suite("consensus", "consensus", [
+        unique("keys", "every item has an id and is settled once", "item_id"),
+        every("known_statuses", "every item has exactly one known status",
+              one_of("status", ("human", "accepted", "review", "unresolved"))),
+        every("enough_people", f"a settled item has at least {settings.min_labels} people's labels",
+              f"status <> 'human' or people >= {settings.min_labels}"),
+        every("sure_enough", f"a settled item's posterior is at least {settings.min_posterior:g}",
+              f"status <> 'human' or posterior_share between {settings.min_posterior - 1e-9!r} and {1 + 1e-9!r}"),
+        every("no_ties", "no tie is settled", "status <> 'human' or not is_tie"),
+        every("entropy_range", "entropy lies between 0 and that of a fair draw",
+              f"entropy_share is null or entropy_share between 0 and {1 + 1e-9!r}"),
     ])  # fmt: skip
 
 
-def coverage(curation: Curation) -> ExpectationSuite:
+def coverage(curation: Curation) -> Suite:
     """Return the suite over the one-row frame `coverage`."""
     limit = curation.gates.max_unresolved_share
-    return suite("coverage", [
-        between("uncounted_items", "every item known by the date has a consensus row", 0, 0),
-        between("unresolved_share", f"at most {limit:.0%} of items are neither settled nor in the queue", 0, limit),
+    return suite("coverage", "coverage", [
+        between("counted", "every item known by the date has a consensus row", figure("uncounted_items"), 0, 0),
+        between("unresolved", f"at most {percent(limit)} of items are neither settled nor in the queue",
+                figure("unresolved_share"), 0, limit),
     ])  # fmt: skip

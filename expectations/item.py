@@ -1,29 +1,27 @@
-"""Promises about items."""
+"""Promises about items and the records they come from."""
 
-from great_expectations import ExpectationSuite
-
-from expectations.promise import between, promise, suite
+from expectations.promise import between, every, figure, one_of, suite, unique
 from schemas.curation import Curation
+from schemas.promise import Suite
+
+SPLITS = ("train", "validation", "test")
 
 
-def item(curation: Curation) -> ExpectationSuite:
-    """Return the suite over the frame `item`: item_id, chars, split, and the one-row measures it needs."""
+def item(curation: Curation) -> Suite:
+    """Return the suite over the frame `item`: one row per item known by the date."""
     clean = curation.clean
-    return suite("item", [
-        promise("ExpectTableRowCountToBeBetween", "there are items", min_value=1),
-        promise("ExpectColumnValuesToBeUnique", "every item has one row", column="item_id"),
-        promise("ExpectColumnValuesToNotBeNull", "every item has an id", column="item_id"),
-        promise("ExpectColumnValuesToBeBetween", "every text is as long as the curation allows",
-                column="chars", min_value=clean.min_chars, max_value=clean.max_chars),
-        promise("ExpectColumnValuesToNotBeNull", "every item is in a split", column="split"),
-        promise("ExpectColumnValuesToBeInSet", "every split is train, validation or test",
-                column="split", value_set=["train", "validation", "test"]),
+    return suite("item", "item", [
+        between("any", "there are items", "count(*)", 1, None),
+        unique("keys", "every item has an id and one row", "item_id"),
+        every("length", "every text is as long as the curation allows",
+              f"chars between {clean.min_chars} and {clean.max_chars}"),
+        every("splits", "every item is in train, validation or test", one_of("split", SPLITS)),
     ])  # fmt: skip
 
 
-def source(curation: Curation) -> ExpectationSuite:
+def source(curation: Curation) -> Suite:
     """Return the suite over the one-row frame `source`: where the records went."""
-    return suite("source", [
-        between("unaccounted", "every record read is an item, a duplicate or in quarantine", 0, 0),
-        between("damaged_files", "every file could be read to its end", 0, 0, "warning"),
+    return suite("source", "source", [
+        between("accounted", "every record read is an item, a duplicate or in quarantine", figure("unaccounted"), 0, 0),
+        between("whole_files", "every file could be read to its end", figure("damaged_files"), 0, 0, "warning"),
     ])  # fmt: skip

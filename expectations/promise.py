@@ -1,25 +1,43 @@
-"""A promise: an expectation in words, with how much depends on it."""
+"""How promises are written: of every row, of a key, of a figure."""
 
-from typing import Any, Literal
+from collections.abc import Iterable
 
-import great_expectations.expectations as gxe
-from great_expectations import ExpectationSuite
-
-Severity = Literal["critical", "warning", "info"]
+from schemas.promise import Promise, Severity, Suite
 
 
-def promise(expectation: str, what: str, severity: Severity = "critical", **settings: Any) -> gxe.Expectation:
-    """Return the expectation of that name; `what` is the sentence a person reads."""
-    return getattr(gxe, expectation)(severity=severity, meta={"what": what}, **settings)
+def every(name: str, what: str, condition: str, severity: Severity = "critical") -> Promise:
+    """Return the promise that every row fulfils a condition."""
+    return Promise(name=name, what=what, every=condition, severity=severity)
+
+
+def unique(name: str, what: str, column: str) -> Promise:
+    """Return the promise that a column is there in every row and in no two the same."""
+    return Promise(name=name, what=what, unique=column)
 
 
 def between(
-    column: str, what: str, low: float | None, high: float | None, severity: Severity = "critical"
-) -> gxe.Expectation:
-    """Return the promise that a measure of the one-row frame lies between two bounds, and that there is one."""
-    return promise("ExpectColumnMinToBeBetween", what, severity, column=column, min_value=low, max_value=high)
+    name: str, what: str, measure: str, low: float | None, high: float | None, severity: Severity = "critical"
+) -> Promise:
+    """Return the promise that a figure lies between two bounds, and that there is one."""
+    return Promise(name=name, what=what, measure=measure, min=low, max=high, severity=severity)
 
 
-def suite(name: str, promises: list[gxe.Expectation]) -> ExpectationSuite:
-    """Return the suite of a noun."""
-    return ExpectationSuite(name=name, expectations=promises)
+def figure(column: str) -> str:
+    """Return the aggregate that is the column of a frame of one row; undefined where there is any other number."""
+    return f"case when count(*) = 1 then max({column}) end"
+
+
+def suite(name: str, frame: str, promises: Iterable[Promise]) -> Suite:
+    """Return the suite of a frame."""
+    return Suite(suite=name, frame=frame, promises=tuple(promises))
+
+
+def one_of(column: str, values: Iterable[str]) -> str:
+    """Return the condition that a column is one of some values."""
+    listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    return f"{column} in ({listed})"
+
+
+def percent(share: float) -> str:
+    """Return a share 0–1 in words."""
+    return f"{100 * share:g}%"

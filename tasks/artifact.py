@@ -7,7 +7,7 @@ from prefect.artifacts import create_image_artifact, create_markdown_artifact, c
 
 from schemas.run import Run
 from tasks.report import agreement_picture
-from tasks.report.wording import certified
+from tasks.report.wording import certified, md
 from tasks.stage import stage
 
 
@@ -48,11 +48,10 @@ def summary_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def verdict_markdown(verdict: dict[str, Any]) -> str:
-    """Return the gate's checks as a Markdown table."""
-    rows = ["| | check | severity | observed |", "|---|---|---|---|"]
-    for suite in verdict["suites"]:
-        for check in suite["checks"]:
-            mark = "✓" if check["success"] else "✗"
-            cells = [f"{suite['suite']}: {check['what']}", check["severity"], check["observed"]]
-            rows.append(f"| {mark} | " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    """Return the gate's checks as a Markdown table, what failed first."""
+    rows = ["| | promise | what must hold | severity | policy | observed | expected |", "|---|---|---|---|---|---|---|"]
+    checks = [check for suite in verdict["suites"] for check in suite["checks"]]
+    for check in sorted(checks, key=lambda check: check["success"]):
+        cells = [check[name] for name in ("name", "what", "severity", "policy", "observed", "expected")]
+        rows.append(f"| {'✓' if check['success'] else '✗'} | " + " | ".join(md(cell) for cell in cells) + " |")
     return "\n".join(rows)

@@ -1,6 +1,7 @@
 -- example: settled items that no split forbids.
 -- grain:  one row per item
 -- reads:  consensus, known_item, bridge, document; as_of
+-- An item whose label is $tie (null where no label says so) prefers neither answer, and so teaches no preference.
 select
     consensus.item_id,
     known_item.split,
@@ -31,6 +32,8 @@ join known_item using (item_id)
 
 anti join bridge using (item_id)
 
-where consensus.status in ('human', 'accepted')
+where
+    consensus.status in ('human', 'accepted')
+    and consensus.label is distinct from $tie
 
 order by consensus.item_id

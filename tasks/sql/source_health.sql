@@ -1,10 +1,10 @@
--- source_health: records read and quarantined in some files.
+-- source_health: records read and quarantined in some files; what was erased before says nothing of its source.
 -- grain:  one row per logical date
 -- reads:  file; as_of
 select
     available_on,
     sum(read)::bigint as read,
-    sum(quarantined)::bigint as quarantined
+    sum(quarantined - coalesce(erased, 0))::bigint as quarantined
 
 from file
 

@@ -1,8 +1,14 @@
 -- agreement: figures among people only.
 -- grain:  one row
--- reads:  agreement_figure
+-- reads:  agreement_figure, main.consensus
 select
-    alpha_low as krippendorff_alpha_low,
-    entropy as mean_entropy_nats
+    *,
+    (
+        select avg(is_tie::int)
+
+        from main.consensus
+
+        where people >= 2
+    ) as tied_share
 
 from agreement_figure

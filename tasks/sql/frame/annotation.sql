@@ -4,9 +4,11 @@
 select
     annotation_id,
     item_id,
+    annotator_id,
     'human' as annotator_kind,
     label,
-    null::double as distribution_sum
+    null::double as distribution_sum,
+    slice
 
 from vote
 
@@ -15,9 +17,11 @@ union all
 select
     annotation_id,
     item_id,
+    annotator_id,
     annotator_kind,
     label,
-    list_sum([share.probability for share in distribution])
+    list_sum([share.probability for share in distribution]),
+    slice
 
 from model_vote
 

@@ -1,12 +1,14 @@
 -- consensus: what the gate sees of how items were settled.
 -- grain:  one row per item
--- reads:  consensus; labels
+-- reads:  main.consensus; label_values
 select
     item_id,
     status,
-    case when status = 'human' then people end as settled_people,
-    case when status = 'human' then posterior_share end as settled_posterior_share,
-    case when status = 'human' then is_tie end as settled_is_tie,
-    entropy_nats / ln(getvariable('labels')) as entropy_share
+    label,
+    people,
+    models,
+    posterior_share,
+    is_tie,
+    entropy_nats / ln(len(getvariable('label_values'))) as entropy_share
 
-from consensus
+from main.consensus

@@ -1,16 +1,16 @@
 -- coverage: how much of what is known is settled or in the queue.
 -- grain:  one row
--- reads:  known_item, consensus
+-- reads:  known_item, main.consensus
 select
     (
         select count(*)
 
         from known_item
 
-        anti join consensus using (item_id)
+        anti join main.consensus using (item_id)
     ) as uncounted_items,
     (
         select coalesce(avg((status = 'unresolved')::int), 0)
 
-        from consensus
+        from main.consensus
     ) as unresolved_share

@@ -1,9 +1,10 @@
 -- item: what the gate sees of items.
 -- grain:  one row per item known by the date
--- reads:  known_item
+-- reads:  known_item (with the length of its text in its place)
 select
     item_id,
-    length(text) as chars,
-    split
+    split,
+    slice,
+    chars
 
 from known_item

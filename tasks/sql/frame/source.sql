@@ -1,11 +1,11 @@
 -- source: whether every record read is accounted for.
 -- grain:  one row
--- reads:  file, document, known_item; as_of
+-- reads:  main.file, document, known_item; as_of
 select
     (
         select coalesce(sum(abs(read - accepted - duplicate - quarantined)), 0)::bigint
 
-        from file
+        from main.file
 
         where available_on <= getvariable('as_of')
     ) + (
@@ -25,7 +25,7 @@ select
 
             select arg_max_null(damage, (recorded_at, file_id)) as damage
 
-            from file
+            from main.file
 
             where
                 noun = 'document'

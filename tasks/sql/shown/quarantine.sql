@@ -1,6 +1,7 @@
--- quarantine: what was set aside, with why: records that could not be read, and items that a model could not label.
--- grain:  one row per record, or per item and annotator
--- reads:  quarantine, annotation, unanswered
+-- quarantine: what was set aside, with why: records that could not be read, items that a model could not
+-- label, and examples that the gate kept out.
+-- grain:  one row per record, per item and annotator, or per example and promise
+-- reads:  quarantine, annotation, unanswered, kept_out_draft
 -- An item without an answer is here until a later run brings one.
 select
     *,
@@ -48,3 +49,14 @@ group by
     item_id,
     annotator_id,
     annotator_version
+
+union all by name
+
+select
+    promise || ':' || item_id as quarantine_id,
+    'example' as noun,
+    item_id,
+    promise as reason,
+    'kept out of the release by the gate' as detail
+
+from kept_out_draft

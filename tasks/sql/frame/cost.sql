@@ -1,0 +1,6 @@
+-- cost: what the labels took.
+-- grain:  one row
+-- reads:  taken
+select usd
+
+from taken
