@@ -6,9 +6,10 @@ from flows.plan import planned
 from flows.plan import story as plan_story
 from schemas.run import Run, started
 from tasks.annotation import versions
+from tasks.erasure.plan import unfinished
 from tasks.known import known
 from tasks.release.certificate import certificate
-from tasks.release.ledger import current
+from tasks.release.folder import current
 from tasks.report.wording import certified
 from tasks.report.wording import usd as dollars
 from tasks.run import totals
@@ -20,7 +21,7 @@ DAYS = 7
 
 
 def status(curation: str, home: str | None) -> dict[str, Any]:
-    """Return {curation, as_of, store, latest, documents, items, annotations, certificate, spend, runs, next}."""
+    """Return {curation, as_of, store, latest, documents, items, annotations, certificate, spend, erasing, runs, next}."""
     run = started(curation, home=home)
     present = versions.fn(run)
     held = totals.fn(run, present)
@@ -34,6 +35,7 @@ def status(curation: str, home: str | None) -> dict[str, Any]:
         **held,
         "certificate": certificate(known(run, present), run.curation.accept, list(run.curation.labels.values)),
         "spend": _spend(run),
+        "erasing": [one.erasure_id for one in unfinished(run)],
         "runs": [one | {"spend": spent.get(one["run_id"], NOTHING)} for one in _runs(run.store)],
         "next": planned(run),
     }
@@ -82,6 +84,7 @@ def story(found: dict[str, Any]) -> str:
         *(f"    {count:>8,}  {name}" for name, count in annotations["by_annotator"].items()),
         *(f"  audit, as of {found['as_of']}: {said}" for said in certified(found["certificate"])),
         *_spend_lines(found["spend"]),
+        *(f"  erasure {one} is not finished: the next `assay erase` finishes it" for one in found["erasing"]),
         "last runs:",
         *(runs or ["  none"]),
         "the next run:",

@@ -140,7 +140,8 @@ class LostCall(Row):
     """The model that was asked for."""
     kind: str
     """What became of it: timeout, connection, broken_body, no_content (tokens were told, and billed), cancelled,
-    killed; no_usage (answered, but not what it cost), repeated (another run had stored the reply), batch_lost."""
+    killed; no_usage (answered, but not what it cost), repeated (another run had stored the reply), batch_lost,
+    erased (the reply went with its item; what it cost is known)."""
     usd_at_most: float | None
     """The most it can have cost, in US dollars; null where the price is not known."""
     event_at: datetime

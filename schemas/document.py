@@ -61,6 +61,8 @@ class SourceFile(Row):
     """Records that brought nothing new."""
     quarantined: int
     """Records set aside with a reason."""
+    erased: int | None
+    """Those of them that were erased before, which says nothing of the source; null in files read by earlier versions."""
     damage: str | None
     """Why the file ends early, where it does."""
     recorded_at: datetime
@@ -83,13 +85,13 @@ class Quarantined(Row):
     position: int
     """Line or row in that file, counted from 1; 0 is the file as a whole."""
     sha256: str
-    """Digest of the record's bytes."""
+    """Digest of the record's bytes; empty where it was erased."""
     reason: str
     """Why, as a code: bad_json, empty_text, unknown_label, …"""
     detail: str | None
     """What was expected; never the content."""
     raw: str
-    """The record as it arrived, undecodable bytes escaped; cut at 64 KB."""
+    """The record as it arrived, undecodable bytes escaped; cut at 64 KB; empty where it was erased."""
     recorded_at: datetime
     """When it was set aside."""
     available_on: date

@@ -8,6 +8,7 @@ import duckdb
 
 from schemas.errors import SourceRefused
 from schemas.run import Run
+from tasks.erasure.facts import ERASED
 from tasks.source.files import File, find
 from tasks.source.records import Record, read
 from tasks.source.rejected import Rejected
@@ -183,19 +184,22 @@ def take(
     store.merge("file", [{
         "file_id": _file_id(run, noun, file.path, digest, told), "noun": noun, "path": file.path, "sha256": digest,
         "bytes": file.bytes, "modified_ns": file.modified_ns, "read": counts.read, "accepted": counts.accepted,
-        "duplicate": counts.duplicate, "quarantined": counts.quarantined, "damage": reading.damage,
+        "duplicate": counts.duplicate, "quarantined": counts.quarantined, "erased": counts.reasons.get(ERASED, 0),
+        "damage": reading.damage,
     } | stamp])  # fmt: skip
     return counts
 
 
 def _quarantined(ids: Ids, noun: str, file: File, record: Record, reason: Rejected) -> Row:
+    is_erased = reason.reason == ERASED  # nothing of it is kept: from a digest a short text can be guessed
+    digest, raw = ("", "") if is_erased else (record.sha256, record.text)
     return {
-        "quarantine_id": ids.id("quarantine", noun, file.path, record.position, record.sha256, reason.reason),
+        "quarantine_id": ids.id("quarantine", noun, file.path, record.position, digest, reason.reason),
         "noun": noun,
         "path": file.path,
         "position": record.position,
-        "sha256": record.sha256,
+        "sha256": digest,
         "reason": reason.reason,
         "detail": reason.detail,
-        "raw": record.text,
+        "raw": raw,
     }

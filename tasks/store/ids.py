@@ -21,6 +21,12 @@ class Ids:
         number = int.from_bytes(keyed.digest()[:16])
         return f"{noun}_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -5, -5))
 
+    def signature(self, text: str) -> str:
+        """Return the keyed hash of a text, as 64 hex digits: nobody without the key can make it."""
+        keyed = self._hmac.copy()
+        keyed.update(text.encode())
+        return keyed.hexdigest()
+
 
 def share(key: str, name: str) -> float:
     """Return a number in [0, 1), uniform over names and fixed by key and name."""
