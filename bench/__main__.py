@@ -10,10 +10,13 @@ ROOMS = (
     "certificate",
     "change",
     "estimate",
+    "gate",
     "monitor",
     "queue",
     "wire",
     "endurance",
+    "nightly",
+    "erase",
     "demo",
 )
 

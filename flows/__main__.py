@@ -251,11 +251,12 @@ def _rollback(given: argparse.Namespace) -> None:
     _answer(given, rollback(given.curation, given.release, given.home), story)
 
 
-def _erase(given: argparse.Namespace) -> None:
+def _erase(given: argparse.Namespace) -> int:
     from flows.erase import erase, story
 
     found = erase(given.curation, given.item, given.document, given.group, given.by, given.dry_run, given.home)
     _answer(given, found, story)
+    return 1 if found["scan"] and found["scan"]["bytes_left"] else 0
 
 
 def _sql(given: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from tasks.handout import FORMATS, Answers, Parser, recognised
 from tasks.source import File
 from tasks.source.intake import Intake, take
 from tasks.sql import relation
-from tasks.store import Store, alone
+from tasks.store import Store, alone, at_work
 
 NOUN = "annotation"
 ARCHIVE = b"PK\x03\x04"  # how a zip file begins, and a workbook, which is one
@@ -33,7 +33,10 @@ def answers(
     form = form or recognised(file)
     reading, is_known = Answers(file, form, run), _is_known(run, file)
     told = {"labels": list(run.curation.labels.values), "format": form, "annotator": annotator}
-    with alone(run.store, "import", wait=True):  # two imports of one file would both count what is new
+    with (
+        at_work(run.store),
+        alone(run.store, "import", wait=True),
+    ):  # two imports of one file would both count what is new
         counts = take(run, NOUN, file, told, reading, Parser(run, annotator), Writer(run))
     if counts.read and counts.quarantined == counts.read:
         raise SourceRefused(_refusal(path.name, counts))

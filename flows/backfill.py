@@ -7,6 +7,8 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
+from expectations.suites import suites
+from flows.conclude import approvable
 from flows.curate import curate, folder_name
 from schemas.curation import find, load
 from schemas.errors import RequestError
@@ -55,9 +57,12 @@ def checked(curation: str, start: date, end: date, max_usd: float | None) -> Non
     """Raise RequestError for a range that holds no date, a limit on what has no known price, or an audit too small."""
     if start > end:
         raise RequestError(f"the range is empty: {start} is after {end}")
-    loaded = load(find(curation))
+    file = find(curation)
+    loaded = load(file)
+    suites(loaded, file.parent)
     priced(loaded, max_usd)
     attainable(loaded)
+    approvable(loaded)
 
 
 def days(start: date, end: date) -> list[date]:

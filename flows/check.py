@@ -10,6 +10,7 @@ from typing import Any
 import openai
 import polars as pl
 
+from expectations.suites import suites
 from flows.plan import planned
 from schemas.curation import FunctionAnnotator, HumanAnnotator, LLMAnnotator, Source
 from schemas.errors import RequestError
@@ -44,6 +45,7 @@ def check(curation: str, home: str | None) -> dict[str, Any]:
     """
     run = started(curation, home=home)
     _guidelines(run)
+    suites(run.curation, run.folder)
     priced(run.curation)
     sources = [
         _sample(run, "document", source, source.format, document.Parser(run, source)) for source in run.curation.sources
@@ -127,7 +129,7 @@ async def _tried(run: Run, model: LLMAnnotator, rows: list[dict[str, Any]], item
     async with switchboard(run.run_id, lambda: None) as board:
         reply, supports = await _asked(board, model, asked[0])
         url = board.model(model).base_url
-    answer = chat.read(reply, list(run.curation.labels.values))
+    answer = chat.read(reply, list(run.curation.labels.shown))
     return {
         "name": model.name,
         "base_url": url,

@@ -11,8 +11,10 @@ from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed, State
 
+from expectations.suites import suites
 from flows.adjudicate import adjudicate
 from flows.annotate import annotate
+from flows.conclude import approvable, conclude
 from flows.ingest import ingest
 from flows.release import release
 from schemas.errors import BudgetStop, SourceRefused
@@ -24,6 +26,7 @@ from tasks.epoch import attainable
 from tasks.release import evidence_file, identify, recall
 from tasks.run import begin, finish, totals
 from tasks.spending import asked, brought, priced
+from tasks.store import at_work
 
 
 def _name() -> str:
@@ -56,12 +59,21 @@ async def curate(
     Models may cost `max_usd` in it, beside the curation's budget. The state's name says how it ended: Published,
     Unchanged, Refused, SourceRefused or BudgetStop; its data is the summary.
     """
-    run, seconds = started(curation, as_of or scheduled_for(), labels, home, max_usd), {}
+    run = started(curation, as_of or scheduled_for(), labels, home, max_usd)
     priced(run.curation, max_usd)
     attainable(run.curation)
+    suites(run.curation, run.folder)
     keyed(run.curation.models)
+    approvable(run.curation)
     get_run_logger().info("%s as of %s", run.curation.name, run.as_of)
     begin(run)
+    with at_work(run.store):
+        return await _curated(run)
+
+
+async def _curated(run: Run) -> State:
+    """Return the state a run ended in, once all there is to say of it is written down."""
+    seconds: dict[str, float] = {}
     try:
         summary, evidence = await _line(run, seconds)
     except SourceRefused as refusal:
@@ -99,10 +111,10 @@ async def _made(run: Run, versions: dict[str, str], seconds: dict[str, float]) -
     while True:
         content = identify(run, versions)
         if ended := recall(run, content):
-            return content, ended
+            return content, await timed(seconds, "conclude", conclude(run, ended))
         await timed(seconds, "adjudicate", adjudicate(run, versions))
         if ended := await timed(seconds, "release", release(run, versions, content)):
-            return content, ended
+            return content, await timed(seconds, "conclude", conclude(run, ended))
 
 
 async def timed(seconds: dict[str, float], leg: str, work: Awaitable[Any]) -> Any:
@@ -146,17 +158,29 @@ def figures(evidence: dict[str, Any]) -> dict[str, Any]:
         "certificate": evidence["certificate"],
         "gate": {"passed": evidence["gate"]["passed"], "failed": evidence["gate"]["failed"]},
         "splits": evidence["splits"],
+        "leakage": leakage(evidence),
     }
+
+
+def leakage(evidence: dict[str, Any]) -> dict[str, Any]:
+    """Return what of the examples stands in two splits, as the gate measured it, and what was kept out lest it would."""
+    measured = next((suite["measures"] for suite in evidence["gate"]["suites"] if suite["suite"] == "leakage"), {})
+    of_two_splits = {name: measured.get(name) for name in ("groups", "near_duplicates", "texts")}
+    return of_two_splits | {"kept_out": evidence["excluded"].get("bridges_splits", 0)}
 
 
 def _state(summary: dict[str, Any]) -> State:
     match summary["status"]:
         case "refused":
-            failed = "; ".join(summary["gate"]["failed"])
-            return Failed(name="Refused", message=f"the gate refused: {failed}", data=summary)
+            why = summary.get("why") or "the gate refused: " + "; ".join(summary["gate"]["failed"])
+            return Failed(name="Refused", message=why, data=summary)
         case "source_refused":
             return Failed(name="SourceRefused", message=summary["error"], data=summary)
         case "budget_stop":
             return Failed(name="BudgetStop", message=summary["error"], data=summary)
         case status:
-            return Completed(name=status.capitalize(), message=summary["release"] or "nothing to do", data=summary)
+            return Completed(
+                name=status.capitalize(),
+                message=summary.get("why") or summary["release"] or "nothing to do",
+                data=summary,
+            )

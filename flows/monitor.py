@@ -20,7 +20,7 @@ from tasks import monitor as monitoring
 from tasks.annotation import versions
 from tasks.known import known
 from tasks.label_table.columns import shown
-from tasks.release.ledger import current
+from tasks.release.folder import current
 from tasks.release.shapes import SPLITS
 
 CHUNK = 1_024  # rows in memory at once

@@ -4,10 +4,10 @@ from typing import Any
 
 from prefect import flow
 
-from expectations.suites import suites
+from expectations.suites import expected, suites
 from schemas.run import Run
 from tasks.draft import keep_latest
-from tasks.example import choose_examples
+from tasks.example import choose_examples, keep_out
 from tasks.gate import judge
 from tasks.release import alone, publish, recall, record, reduce_staged, stage_files
 
@@ -22,8 +22,11 @@ async def release(run: Run, versions: dict[str, str], content: str) -> dict[str,
     with alone(run.releases):
         if ended := recall(run, content):
             return ended
-        stage_files(run)
-        verdict = judge(reduce_staged(run, versions), suites(run.curation))
+        promised, dropped = suites(run.curation, run.folder), None
+        while dropped != 0:  # what is left is another release, and judged as one
+            stage_files(run)
+            verdict = judge(reduce_staged(run, versions, content, promised), expected(promised))
+            dropped = keep_out(run)
         evidence = record(run, versions, content, verdict)
         if evidence is None:
             return None

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from expectations.suites import suites
 from flows.progress import Drawn, bar
 from schemas.curation import find, load
 from schemas.errors import AssayError, Interrupted
@@ -26,7 +27,10 @@ def run(
     curation: str, as_of: date | None, home: str | None, max_usd: float | None = None
 ) -> tuple[dict[str, Any], int]:
     """Return the summary of a run of the line, whose models may cost `max_usd`, and its exit status."""
-    loaded = load(find(curation))  # a mistake in it is told before Prefect takes its seconds to start
+    file = find(curation)
+    loaded = load(file)  # a mistake in it is told before Prefect takes its seconds to start
+    suites(loaded, file.parent)
+    from flows.conclude import approvable
     from flows.curate import curate
     from tasks.endpoint import keyed
     from tasks.epoch import attainable
@@ -35,6 +39,7 @@ def run(
     priced(loaded, max_usd)
     keyed(loaded.models)
     attainable(loaded)
+    approvable(loaded)
     return _ended(curate(curation, as_of, "then", home, max_usd, return_state=True))
 
 
@@ -183,6 +188,7 @@ def story(summary: dict[str, Any]) -> str:
     if "agreement" in summary:
         lines += _figures(summary)
     lines.append(f"  took       {summary['seconds']['total']:.1f} s")
+    lines += [f"  ! target   {one['path']}: {one['error']}; the next run tries again" for one in _behind(summary)]
     if summary["release"]:
         lines.append(f"  release    {summary['release']}\n  open       {summary['release']}/report.html")
     return "\n".join(lines)
@@ -191,22 +197,34 @@ def story(summary: dict[str, Any]) -> str:
 def _verdict(summary: dict[str, Any]) -> str:
     match summary["status"]:
         case "published":
-            return "published " + Path(summary["release"]).name
+            waits = f" ({summary['why']})" if summary.get("why") else ""
+            return "published " + Path(summary["release"]).name + waits
         case "unchanged":
             name = Path(summary["release"]).name if summary["release"] else None
             if name:
-                return f"nothing changed since {name}"
+                waits = f" ({summary['why']})" if summary.get("why") else ""
+                return f"nothing changed since {name}{waits}"
+            if summary.get("why"):
+                return f"nothing to do: {summary['why']}"
             return "nothing to do: no item is known by that date (a file without {as_of} in its name belongs to the day it was read)"
+        case "refused" if summary.get("why"):
+            return f"refused: {summary['why']}"
         case "refused":
             failed = "\n".join(f"  ✗ {what}" for what in summary["gate"]["failed"])
             return (
                 f"refused by the gate, nothing published\n{failed}\n"
-                "  next       bring more or better labels, or change a threshold under `gates`, and run again"
+                "  list       assay sql \"select promise, item_id from failing where severity = 'critical'\" CURATION\n"
+                "  next       bring more or better labels, or change a threshold or policy under `gates`, and run again"
             )
         case "source_refused" | "budget_stop":
             return summary["error"]
         case status:
             return status
+
+
+def _behind(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the targets that could not be brought into step."""
+    return [target for target in summary.get("targets", []) if target["error"]]
 
 
 def _asked(llm: dict[str, Any]) -> str:
@@ -226,6 +244,7 @@ def _figures(summary: dict[str, Any]) -> list[str]:
         f"  agreement  Krippendorff's alpha among people {known}; mean entropy {summary['entropy']['mean_nats'] or 0:.3f} nats",
         "  consensus  " + ", ".join(f"{count:,} {status}" for status, count in consensus.items()),
         "  splits     " + ", ".join(f"{count:,} {split}" for split, count in splits.items()),
+        f"  leakage    {_leaked(summary['leakage'])}",
     ]
     lines += [f"  audit      {said}" for said in certified(summary["certificate"])]
     for name, accuracy in summary["accuracy"].items():
@@ -234,6 +253,15 @@ def _figures(summary: dict[str, Any]) -> list[str]:
                 f"  {name:<10} agrees with people on {accuracy['value']:.1%} of {accuracy['n']:,} items they settled"
             )
     return lines
+
+
+def _leaked(leakage: dict[str, Any]) -> str:
+    """Return how many examples have their group, a near-duplicate or their text in another split, too."""
+    counts = ", ".join(
+        f"{'not measured' if leakage[key] is None else f'{leakage[key]:,.0f}'} by {word}"
+        for key, word in (("groups", "group"), ("near_duplicates", "near-duplicate"), ("texts", "text"))
+    )
+    return f"examples in two splits: {counts}; {leakage['kept_out']:,} kept out that would carry one into another"
 
 
 def backfill_story(result: dict[str, Any]) -> str:

@@ -7,19 +7,20 @@ import duckdb
 
 from schemas.errors import RequestError
 from schemas.run import Run, started
+from tasks.draft import LATEST
 from tasks.known import known
-from tasks.release.ledger import current
+from tasks.release.folder import current
 from tasks.release.shapes import SPLITS
 from tasks.sql import query
 
 VIEWS = (
-    "documents", "items", "annotations", "consensus", "queue", "examples", "quarantine", "replies", "spend", "runs",
+    "documents", "items", "annotations", "consensus", "queue", "examples", "failing", "quarantine", "replies", "spend", "runs",
 )  # fmt: skip
 _READING = {duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN}
 
 
 def sql(statement: str, curation: str, home: str | None) -> dict[str, Any]:
-    """Return {columns, rows} of a query over documents, items, annotations, consensus, queue, examples, quarantine, replies, spend, runs."""
+    """Return {columns, rows} of a query over documents, items, annotations, consensus, queue, examples, failing, quarantine, replies, …"""
     connection = opened(started(curation, labels="now", home=home))
     try:
         kinds = {one.type for one in connection.extract_statements(statement)}
@@ -36,7 +37,7 @@ def sql(statement: str, curation: str, home: str | None) -> dict[str, Any]:
 def opened(run: Run) -> duckdb.DuckDBPyConnection:
     """Return a connection that holds the views a user may query, and reads nothing but their files."""
     facts = known(run)
-    for noun in ("consensus", "queue"):
+    for noun in LATEST:
         derived = run.store / "derived" / "latest" / f"{noun}.parquet"
         facts.execute(f"create view {noun}_draft as {_rows([derived] if derived.exists() else [], noun)}")
     latest = current(run.releases)
@@ -56,12 +57,14 @@ def opened(run: Run) -> duckdb.DuckDBPyConnection:
 def _rows(files: list[Path], noun: str) -> str:
     from schemas.consensus import Consensus
     from schemas.example import Example
+    from schemas.promise import Failing
     from schemas.review import QueueEntry
     from schemas.row import columns
 
     if files:
         return f"select * from read_parquet([{', '.join(_quoted(str(file)) for file in files)}])"
-    names = columns({"consensus": Consensus, "queue": QueueEntry, "example": Example}[noun]).names
+    models = {"consensus": Consensus, "queue": QueueEntry, "example": Example, "failing": Failing, "kept_out": Failing}
+    names = columns(models[noun]).names
     return "select " + ", ".join(f"null as {name}" for name in names) + " where false"
 
 

@@ -109,19 +109,26 @@ def write_twelve(folder: Path, models: str = "", **settings: str) -> Path:
     return write(folder, documents, labels, models, **settings)
 
 
+EVERY_FORMAT = ("messages", "prompt-completion", "alpaca", "sharegpt", "evals", "soft-labels")
+
+
+@pytest.fixture(scope="session")
+def in_every_format(tmp_path_factory) -> Path:
+    """Return the folder of a release of the dozen in every format that any labels have; to be read only."""
+    place = tmp_path_factory.mktemp("formats")
+    card = "{license: cc-by-4.0, language: [en]}"
+    curation = write_twelve(place / "a", release=f"{{formats: [{', '.join(EVERY_FORMAT)}]}}", card=card)
+    return Path(run_line(curation, "2026-11-17", place / "home")["release"])
+
+
 def run_line(curation: Path, as_of: str, home: Path, labels: str = "then") -> dict:
     """Return how a run ended: {status, release, run}, with `failed` where the gate refused."""
     from prefect.logging import disable_run_logger
 
-    from expectations.suites import suites
-    from tasks import draft, release
+    from tasks import release
     from tasks.annotation import import_labels
-    from tasks.consensus import measure_agreement, settle
     from tasks.document import read_documents
-    from tasks.example import choose_examples
-    from tasks.gate import judge
     from tasks.item import find_neighbours, make_items
-    from tasks.review import draw_queue
     from tasks.run import begin, finish
     from tasks.split import assign_splits
 
@@ -137,20 +144,36 @@ def run_line(curation: Path, as_of: str, home: Path, labels: str = "then") -> di
         content = release.identify.fn(run, {})
         ended = release.recall.fn(run, content)
         if ended is None:
-            settle.fn(run, {})
-            draw_queue.fn(run, {})
-            measure_agreement.fn(run, {})
-            choose_examples.fn(run)
-            with release.alone(run.releases):
-                release.stage_files.fn(run)
-                verdict = judge.fn(release.reduce_staged.fn(run, {}), suites(run.curation))
-                evidence = release.record.fn(run, {}, content, verdict)
-                draft.keep_latest(run)
-                ended = {"status": "refused", "release": None, "failed": verdict["failed"]}
-                if verdict["passed"]:
-                    ended = release.publish.fn(run, content, verdict, evidence)
+            ended = release_line(run, {}, content)
+        ended = release.make_current.fn(run, ended)
+        ended["targets"] = release.copy.fn(run)
         finish.fn(run, {key: ended[key] for key in ("status", "release")})
     return ended | {"run": run, "content": content}
+
+
+def release_line(run, versions: dict[str, str], content: str) -> dict:
+    """Return how a content ended, from its consensus on: {status, release}, with `failed` where the gate refused."""
+    from expectations.suites import expected, suites
+    from tasks import draft, release
+    from tasks.consensus import measure_agreement, settle
+    from tasks.example import choose_examples, keep_out
+    from tasks.gate import judge
+    from tasks.review import draw_queue
+
+    for stage in (settle, draw_queue, measure_agreement):
+        stage.fn(run, versions)
+    choose_examples.fn(run)
+    with release.alone(run.releases):
+        promised, dropped = suites(run.curation, run.folder), None
+        while dropped != 0:
+            release.stage_files.fn(run)
+            verdict = judge.fn(release.reduce_staged.fn(run, versions, content, promised), expected(promised))
+            dropped = keep_out.fn(run)
+        evidence = release.record.fn(run, versions, content, verdict)
+        draft.keep_latest(run)
+        if not verdict["passed"]:
+            return {"status": "refused", "release": None, "failed": verdict["failed"]}
+        return release.publish.fn(run, content, verdict, evidence)
 
 
 def run_line_and_die(curation: Path, as_of: str, home: Path, kill_at: int | None) -> None:

@@ -71,7 +71,10 @@ def test_a_refusal_ends_with_3_at_once_the_second_time_and_says_why(assay, twelv
     for _ in range(2):
         status, summary, log = assay("run", folder, "--as-of", DAY)
         assert (status, summary["status"], summary["release"]) == (3, "refused", None)
-        assert summary["gate"] == {"passed": False, "failed": ["split: there are at least 13 examples (observed: 12)"]}
+        assert summary["gate"] == {
+            "passed": False,
+            "failed": ["split.min_examples: there are at least 13 examples (observed: 12)"],
+        }
         assert "Traceback" not in log
     assert "adjudicate" not in summary["seconds"]["by_stage"]
     assert not (folder / "releases" / "tiny" / "LATEST").exists()

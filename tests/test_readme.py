@@ -40,6 +40,10 @@ def test_the_readme_is_short_and_knows_every_command():
         "queue",
         "import",
         "monitor",
+        "verify",
+        "diff",
+        "rollback",
+        "erase",
     }
 
 
@@ -72,6 +76,6 @@ def test_every_command_of_the_readme_works(harness, tmp_path, monkeypatch, capsy
     assert "nothing changed" not in said["backfill"].splitlines()[0]
     assert (tmp_path / "consensus.csv").read_text().startswith("item_id,label,")
     latest = (demo / "releases" / "restaurant-reviews" / "LATEST").read_text().strip()
-    assert latest == "2026-11-20.1"
-    manifest = json.loads((demo / "releases" / "restaurant-reviews" / latest / "manifest.json").read_text())
+    assert latest == "2026-11-19.1"  # returned to
+    manifest = json.loads((demo / "releases" / "restaurant-reviews" / "2026-11-20.1" / "manifest.json").read_text())
     assert manifest["splits"] == {"train": 760, "validation": 98, "test": 86}

@@ -40,6 +40,7 @@ def certificate(connection: duckdb.DuckDBPyConnection, accept: Accept | None, la
         "seed": epochs[-1]["seed"],
         "epochs": epochs,
         "slices": {_name(proof, len(epochs)): _counts(proof) for proof in proofs} if accept.by_slice else {},
+        "batches": [] if accept.by_slice else [_counts(proof) for proof in proofs],
         "tests": [] if accept.by_slice else list(proofs[-1].found.tests),
         "accuracy": _accuracy(now.accepted),
         "accuracy_all": _accuracy(rows),

@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 
+from schemas.promise import own_suites
 from schemas.run import Run
 from tasks.annotator.version import guidelines
 from tasks.known import known
@@ -27,6 +28,8 @@ def content_id(run: Run, versions: dict[str, str]) -> str:
         "annotators": versions,
         "code": code_version(),
     }
+    if run.curation.gates.suites:
+        settings["suites"] = [suite.model_dump(mode="json") for suite in own_suites(run.curation, run.folder).values()]
     digest = sha256(canonical(settings).encode())
     facts = relation(known(run, versions), "fact_used")
     while rows := facts.fetchmany(_BATCH):

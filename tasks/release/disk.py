@@ -24,9 +24,31 @@ def write(place: Path, content: str | bytes) -> None:
         file.write(content if isinstance(content, bytes) else content.encode())
 
 
-def sync(folder: Path) -> None:
-    """Wait until the disk has a folder's list of files: without it a loss of power could undo a rename."""
-    handle = os.open(folder, os.O_RDONLY)
+def put(place: Path, content: str | bytes) -> None:
+    """Write a file so that its readers see what it was before or all of what it is now."""
+    draft = place.with_name(f".{place.name}.new")
+    write(draft, content)
+    move(draft, place)
+    sync(place.parent)
+
+
+def make(folder: Path) -> None:
+    """Make a folder, and those above it that are not there."""
+    for place in reversed([folder, *folder.parents]):
+        if not place.is_dir():
+            place.mkdir(exist_ok=True)
+            sync(place.parent)
+
+
+def sync_all(folder: Path) -> None:
+    """Wait until the disk has the lists of files of a folder and of all folders in it."""
+    for place in [*sorted(folder.rglob("*/")), folder]:
+        sync(place)
+
+
+def sync(place: Path) -> None:
+    """Wait until the disk has a file, or a folder's list of files: without it a loss of power could undo a rename."""
+    handle = os.open(place, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -5,7 +5,8 @@ from typing import Any
 import duckdb
 
 from schemas.run import Run
-from tasks.annotator import prompt
+from tasks.agreement import wilson
+from tasks.annotator import comparison, prompt
 from tasks.annotator.version import guideline_version, guidelines
 from tasks.calibration import model_calibration
 from tasks.draft import figures, see
@@ -31,7 +32,9 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
         "language": list(card.language),
         "attribution": card.attribution,
         "limits": list(card.limits),
+        "card_examples": card.examples,
         "sources": _sources(run, connection),
+        "formats": list(curation.release.formats),
         "labels": {"kind": curation.labels.kind, "values": curation.labels.values},
         "clean": curation.clean.model_dump(mode="json"),
         "settling": curation.consensus.model_dump(mode="json") | {"method": curation.consensus_method},
@@ -62,7 +65,7 @@ def evidence(run: Run, versions: dict[str, str]) -> dict[str, Any]:
             "guideline": guideline_version(guidelines(curation.labels, run.folder)),
             "annotators": versions,
             "models": {annotator.name: annotator.model for annotator in curation.models},
-            "prompts": {annotator.name: prompt.VERSIONS[annotator.prompt] for annotator in curation.models},
+            "prompts": {model.name: prompt.version(model.prompt, curation.labels.kind) for model in curation.models},
         },
     }
 
@@ -89,17 +92,19 @@ def _annotations(run: Run, connection: duckdb.DuckDBPyConnection, versions: dict
     people = [_person(row, cards[row["annotator_id"]]) for row in agreement["people"]["by_annotator"]]
     costs = {row["annotator_id"]: row for row in _rows(connection, "annotator_cost")}
     labels = _nested(connection, "model_vote", "annotator_id", "label")
+    positions = _positions(run, connection)
     models = [
         {
             "annotator_id": annotator.name,
             "annotator_kind": "llm",
             "model": annotator.model,
-            "prompt": prompt.VERSIONS[annotator.prompt],
+            "prompt": prompt.version(annotator.prompt, run.curation.labels.kind),
             "version": versions[annotator.name],
             "accuracy": agreement["confusion"].get(annotator.name, {}).get("accuracy"),
             "labels": labels.get(annotator.name, {}),
         }
         | costs[annotator.name]
+        | positions.get(annotator.name, {})
         for annotator in run.curation.models
         if annotator.name in versions and annotator.name in costs
     ]
@@ -115,6 +120,21 @@ def _annotations(run: Run, connection: duckdb.DuckDBPyConnection, versions: dict
         if (asked := row["labelled"] + row["abstained"] + row["failed"])
     ]
     return _row(connection, "annotation_count") | {"by_annotator": people + models + functions}
+
+
+def _positions(run: Run, connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, Any]]:
+    """Return {position: share} of the models that compare once: how often they prefer the answer they are shown first.
+
+    One half where a model has no liking for a place, whichever answers are better: the order was drawn by lot.
+    """
+    if run.curation.labels.kind != comparison.KIND:
+        return {}
+    once = {model.name for model in run.curation.models if model.samples == 1}  # samples see both orders
+    return {
+        row["annotator_id"]: {"position": wilson(row["first"], row["preferred"])}
+        for row in _rows(connection, "first_choice")
+        if row["annotator_id"] in once
+    }
 
 
 def _person(row: dict[str, Any], card: dict[str, Any]) -> dict[str, Any]:
