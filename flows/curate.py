@@ -23,7 +23,7 @@ from tasks.annotation import Usage, versions
 from tasks.artifact import show
 from tasks.endpoint import keyed
 from tasks.epoch import attainable
-from tasks.release import evidence_file, identify, recall
+from tasks.release import evidence_file, identify, recall, refusal_page
 from tasks.run import begin, finish, totals
 from tasks.spending import asked, brought, priced
 from tasks.store import at_work
@@ -103,6 +103,8 @@ async def _line(run: Run, seconds: dict[str, float]) -> tuple[dict[str, Any], di
     if not evidence_file(run, content).exists():
         return summary, None
     evidence = json.loads(evidence_file(run, content).read_text(encoding="utf-8"))
+    if not evidence["gate"]["passed"]:
+        summary["page"] = str(refusal_page(run, content))
     return summary | figures(evidence), evidence
 
 

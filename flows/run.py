@@ -189,6 +189,8 @@ def story(summary: dict[str, Any]) -> str:
         lines += _figures(summary)
     lines.append(f"  took       {summary['seconds']['total']:.1f} s")
     lines += [f"  ! target   {one['path']}: {one['error']}; the next run tries again" for one in _behind(summary)]
+    if summary.get("page"):
+        lines.append(f"  open       {summary['page']}")
     if summary["release"]:
         lines.append(f"  release    {summary['release']}\n  open       {summary['release']}/report.html")
     return "\n".join(lines)

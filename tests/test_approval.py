@@ -7,6 +7,7 @@ from datetime import date
 
 import pytest
 from prefect.logging import disable_run_logger
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import conclude
 from flows.__main__ import main
@@ -88,12 +89,10 @@ def test_an_older_date_becomes_no_current_release_so_nobody_is_asked(waiting):
 # --- where one can be asked
 
 
-def test_without_a_server_that_people_can_reach_a_run_is_refused_before_it_begins(
-    twelve, tmp_path, monkeypatch, capsys
-):
+def test_without_a_server_that_people_can_reach_a_run_is_refused_before_it_begins(twelve, tmp_path, capsys):
     folder = twelve(tmp_path / "a", release=ASKED)
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    assert main(["run", str(folder), "--home", str(tmp_path / "home")]) == 2
+    with temporary_settings({PREFECT_API_URL: None}):  # other tests may have one
+        assert main(["run", str(folder), "--home", str(tmp_path / "home")]) == 2
     assert "run `assay serve CURATION`, set PREFECT_API_URL" in capsys.readouterr().err
     assert not (tmp_path / "home").exists()
     conclude.approvable(started(str(twelve(tmp_path / "b"))).curation)  # one without approval needs none

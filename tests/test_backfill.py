@@ -64,6 +64,7 @@ def test_every_date_is_made_once_and_the_second_time_there_is_nothing_to_do(back
     assert (folder / "releases" / "tiny" / "LATEST").read_text() == "2026-11-17.1\n"
 
 
+@pytest.mark.slow
 def test_a_date_that_is_refused_does_not_keep_the_others_from_being_made(backfilled, twelve, tmp_path):
     # four items a day: on the 15th there are 4 examples, on the 16th 8
     folder = twelve(tmp_path / "a", gates="{min_examples: 5}")

@@ -12,7 +12,8 @@ from flows.__main__ import main
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = [
-    "init", "check", "run", "backfill", "status", "measure", "aggregate", "certify", "annotate", "queue", "import", "monitor", "releases", "sql", "schema", "serve",
+    "init", "check", "run", "backfill", "status", "measure", "aggregate", "certify", "annotate", "queue", "import", "monitor", "releases",
+    "verify", "diff", "rollback", "erase", "sql", "schema", "serve",
 ]  # fmt: skip
 
 

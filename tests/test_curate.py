@@ -76,8 +76,12 @@ def test_a_refusal_ends_with_3_at_once_the_second_time_and_says_why(assay, twelv
             "failed": ["split.min_examples: there are at least 13 examples (observed: 12)"],
         }
         assert "Traceback" not in log
+        assert "there are at least 13 examples" in Path(summary["page"]).read_text()
     assert "adjudicate" not in summary["seconds"]["by_stage"]
     assert not (folder / "releases" / "tiny" / "LATEST").exists()
+
+
+KEPT = "failing", "kept_out"  # of the last verdict, for `assay sql`: ids alone
 
 
 def test_raw_text_stands_in_the_store_and_in_releases_and_nowhere_else(assay, written, tmp_path):
@@ -95,7 +99,7 @@ def test_raw_text_stands_in_the_store_and_in_releases_and_nowhere_else(assay, wr
     assert holding <= {".jsonl", ".parquet"}
     for place, content in tree(tmp_path / "home").items():
         assert name.encode() not in content or place.suffix == ".parquet", place
-        assert "derived" not in place.parts or place.name in ("consensus.parquet", "queue.parquet"), place
+        assert "derived" not in place.parts or place.stem in (*KEPT, "consensus", "queue"), place
     assert name not in asyncio.run(told_to_prefect())
 
 

@@ -180,6 +180,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_costs_the_calls_in_flight_and_nothing_more(endpoint, tmp_path):
     endpoint.reset(Options(**vars(OPTIONS) | {"fault_rate": 0.0, "latency_s": 0.05}))
     (tmp_path / "tests_of_llm.py").write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")

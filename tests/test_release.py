@@ -163,12 +163,33 @@ def test_a_name_is_ordered_by_date_and_then_by_number():
     assert sorted(names, key=folder_of.order) == ["2026-11-19.9", "2026-11-19.10", "2026-11-20.1"]
 
 
+def standing(run, *names):
+    """Let releases of these names stand in the run's folder."""
+    for name in names:
+        (run.releases / name).mkdir(parents=True)
+        told = {"release": name, "parent": None, "content_id": name}
+        (run.releases / name / "manifest.json").write_text(json.dumps(told))
+
+
 def test_latest_only_moves_forward(twelve, tmp_path):
     run = started(str(twelve(tmp_path / "a")), date.fromisoformat(DAY), home=str(tmp_path))
     for name in ("2026-11-19.9", "2026-11-19.10", "2026-11-18.11"):
+        standing(run, name)
         with release.alone(run.releases):
             latest.advance(run, name)
     assert folder_of.current(run.releases) == "2026-11-19.10"
+
+
+@pytest.mark.parametrize("said", [None, b"", b"garbage", b"../../x", b"\xff\xfe", b"2099-01-01.1\n", b"2026-11-18.x"])
+def test_a_lost_or_edited_latest_names_the_latest_release_that_stands_again(said, twelve, tmp_path):
+    run = started(str(twelve(tmp_path / "a")), date.fromisoformat(DAY), home=str(tmp_path))
+    standing(run, "2026-11-18.1", "2026-11-19.1", "2026-11-19.2")
+    ledger.record_rollback(run, {"2026-11-19.2": "its content"}, to="2026-11-19.1")
+    if said is not None:
+        (run.releases / "LATEST").write_bytes(said)
+    with release.alone(run.releases):
+        latest.advance(run, "2026-11-18.1")  # an old date, run again
+    assert folder_of.current(run.releases) == "2026-11-19.1"
 
 
 @pytest.mark.slow

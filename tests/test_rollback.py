@@ -1,6 +1,7 @@
 """Rollback and retention: which release is current, which never is again, and which are kept."""
 
 import json
+import shutil
 import threading
 
 import pytest
@@ -18,17 +19,22 @@ DAYS = ("2026-11-15", "2026-11-16", "2026-11-17")
 NEXT = "2026-11-18"
 
 
-@pytest.fixture
-def three(twelve, line, tmp_path):
-    """Return the folder and home of a curation of which three nights are published, and a function that runs a night."""
-    folder, home = twelve(tmp_path / "a"), tmp_path / "home"
-
-    def night(day):
-        return line(folder, day, home)
-
+@pytest.fixture(scope="module")
+def nights(tmp_path_factory):
+    """Return a folder with a curation and its home, in which three nights were published; to be copied."""
+    place = tmp_path_factory.mktemp("nights")
+    conftest.write_twelve(place / "a")
     for day in DAYS:
-        night(day)
-    return folder, home, night
+        conftest.run_line(place / "a", day, place / "home")
+    return place
+
+
+@pytest.fixture
+def three(nights, tmp_path):
+    """Return the folder and home of a curation of which three nights are published, and a function that runs a night."""
+    shutil.copytree(nights, tmp_path, dirs_exist_ok=True)
+    folder, home = tmp_path / "a", tmp_path / "home"
+    return folder, home, lambda day: conftest.run_line(folder, day, home)
 
 
 def bring(folder, day=NEXT):

@@ -128,6 +128,7 @@ def test_many_tests_are_adjusted_as_published():
     assert holm(np.array([0.01, 0.04, 0.03, 0.005])) == approx([0.03, 0.06, 0.06, 0.02])
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_many_tests_are_adjusted_as_others_do(p):

@@ -25,8 +25,8 @@ from tasks.report import card, report
 from tasks.stage import stage
 
 __all__ = [
-    "alone", "awaits", "copy", "decide", "describe", "evidence_file", "identify", "make_current", "publish", "recall", "record",
-    "reduce_staged", "stage_files",
+    "alone", "awaits", "copy", "decide", "describe", "evidence_file", "identify", "make_current", "publish", "recall",
+    "record", "reduce_staged", "refusal_page", "stage_files",
 ]  # fmt: skip
 
 alone, awaits = folder.alone, latest.awaits
@@ -95,6 +95,9 @@ def record(run: Run, versions: dict[str, str], content: str, verdict: dict[str, 
     if content_id(run, versions) != content:
         return None
     disk.make(evidence_file(run, content).parent)
+    if not verdict["passed"]:  # what is published has a report of its own
+        told = found | {"as_of": str(run.as_of), "release": f"refused {content[:12]}"}
+        disk.put(refusal_page(run, content), report(told))
     disk.put(evidence_file(run, content), as_json(found))
     ledger.record_verdict(run, content, verdict)
     return found
@@ -103,6 +106,11 @@ def record(run: Run, versions: dict[str, str], content: str, verdict: dict[str, 
 def evidence_file(run: Run, content: str) -> Path:
     """Return where the evidence of a content's verdict stands."""
     return run.store / "evidence" / f"{content}.json"
+
+
+def refusal_page(run: Run, content: str) -> Path:
+    """Return where the page stands that shows why a content was refused."""
+    return evidence_file(run, content).with_suffix(".html")
 
 
 @stage

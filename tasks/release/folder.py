@@ -63,9 +63,10 @@ def _manifest(place: Path) -> dict[str, Any]:
 
 
 def current(folder: Path) -> str | None:
-    """Return the name of the current release, or None."""
+    """Return the name of the current release; None where LATEST is not there, or names none."""
     place = folder / LATEST
-    return place.read_text(encoding="utf-8").strip() if place.is_file() else None
+    name = place.read_text(encoding="utf-8", errors="replace").strip() if place.is_file() else ""
+    return name if is_name(name) else None
 
 
 def point(folder: Path, release: str) -> None:

@@ -11,10 +11,14 @@ def advance(run: Run, candidate: str | None = None) -> None:
     """Make a release the current one if it is later than the one that is; call it within `alone`.
 
     A withdrawn release is left for the one that was returned to: the command that withdrew it may have been killed.
+    Where LATEST is lost, or names what never was, the latest release that stands is the current one.
     """
-    gone, now = ledger.withdrawn(run), current(run.releases)
-    stand = [name for name in (_standing(run, now, gone), candidate) if name and name not in gone]
-    due = max(stand, key=order, default=now)
+    gone, here, now = ledger.withdrawn(run), on_disk(run.releases), current(run.releases)
+    if now in {entry["release"] for entry in ledger.entries(run, "published")} | here.keys():
+        stand = [_standing(run, now, gone), candidate]
+    else:
+        stand = [candidate, *(name for name in here if not _is_open(run, name))]
+    due = max((name for name in stand if name and name not in gone), key=order, default=None)
     if due and due != now:
         folder.point(run.releases, due)
 
@@ -45,7 +49,7 @@ def return_to(run: Run, release: str) -> list[str]:
 
 def _returnable(run: Run, release: str, known: set[str], here: set[str]) -> None:
     """Raise RequestError where a release cannot become the current one again."""
-    now, which = current(run.releases), f"`assay releases {run.curation.name}` lists them"
+    now, which = current(run.releases), "`assay releases CURATION` lists them"
     if release not in known:
         raise RequestError(f"{release}: no such release; {which}")
     if release == now:
@@ -101,4 +105,8 @@ def awaits(run: Run, release: str | None) -> bool:
     """Return whether a person has yet to decide whether a release becomes the current one."""
     now = current(run.releases)
     is_next = release is not None and (now is None or order(release) > order(now))
-    return is_next and run.curation.release.approval and ledger.approval_of(run, release) is None
+    return is_next and _is_open(run, release)
+
+
+def _is_open(run: Run, release: str) -> bool:
+    return run.curation.release.approval and ledger.approval_of(run, release) is None
