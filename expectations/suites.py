@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from expectations import annotation, consensus, item, release, split
-from expectations.own import checked
+from expectations.own import try_out
 from schemas.curation import Curation
 from schemas.errors import RequestError
 from schemas.promise import Promise, Suite, own_suites
@@ -29,8 +29,10 @@ def suites(curation: Curation, folder: Path) -> list[Suite]:
         release.cost(curation),
         release.file(curation),
     ]
-    own = checked(own_suites(curation, folder), taken={suite.suite for suite in shipped})
-    return _with_policies([suite for suite in shipped + own if suite.promises], curation)
+    own = own_suites(curation, folder)
+    promised = _with_policies([*shipped, *own.values()], curation)
+    try_out(dict(zip(own, promised[len(shipped) :], strict=True)), taken={suite.suite for suite in shipped})
+    return [suite for suite in promised if suite.promises]
 
 
 def expected(promised: list[Suite]) -> list[Any]:

@@ -252,11 +252,11 @@ def _rollback(given: argparse.Namespace) -> None:
 
 
 def _erase(given: argparse.Namespace) -> int:
-    from flows.erase import erase, story
+    from flows.erase import erase, is_done, story
 
     found = erase(given.curation, given.item, given.document, given.group, given.by, given.dry_run, given.home)
     _answer(given, found, story)
-    return 1 if found["scan"] and found["scan"]["bytes_left"] else 0
+    return 0 if given.dry_run or is_done(found) else 1
 
 
 def _sql(given: argparse.Namespace) -> None:

@@ -160,6 +160,7 @@ def figures(evidence: dict[str, Any]) -> dict[str, Any]:
         "certificate": evidence["certificate"],
         "gate": {"passed": evidence["gate"]["passed"], "failed": evidence["gate"]["failed"]},
         "splits": evidence["splits"],
+        "excluded": evidence["excluded"],
         "leakage": leakage(evidence),
     }
 

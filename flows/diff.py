@@ -102,14 +102,23 @@ def story(found: dict[str, Any]) -> str:
         lines.append(
             "  MOVED between train, validation and test: a model tested on the later release may have trained on them"
         )
+    if counts["changed"]:
+        what = ", ".join(f"{name} {number:,}" for name, number in found["changed"].items() if number)
+        lines.append(f"  changed: {what}")
     lines += [
         f"  {row['items']:,} from {cut(row['before'])} to {cut(row['after'])}" for row in found["relabelled"][:MOST]
     ]
     lines += more(len(found["relabelled"]), MOST)
     for noun in ("splits", "labels", "statuses"):
         lines += _table(noun, found[noun])
-    for noun in ("figures", "certificate", "versions"):
-        lines += [f"  {key}: {_shown(one['before'])} → {_shown(one['after'])}" for key, one in found[noun].items()]
+    for noun, title in (
+        ("figures", "what the gate measured"),
+        ("certificate", "certificate"),
+        ("versions", "versions"),
+    ):
+        told = {key: one for key, one in found[noun].items() if not isinstance(one["before"] or one["after"], list)}
+        lines += [f"  {title}"] if told else []
+        lines += [f"    {key}: {_shown(one['before'])} → {_shown(one['after'])}" for key, one in told.items()]
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from tasks.erasure.plan import Plan
 from tasks.erasure.scan import Scan
 from tasks.erasure.sought import sought
 from tasks.erasure.subject import Asked, asked, subject, unknown
-from tasks.release import folder, ledger
+from tasks.release import folder, ledger, target
 from tasks.release.manifest import digest
 from tasks.store import ERASURE, Ids, alone
 
@@ -96,12 +96,17 @@ def _carried_out(run: Run, found: Plan) -> dict[str, Any]:
             recut.settle(run)
             for name in folder.on_disk(run.releases):
                 recut.recut(run, name, found)
-    told = _told(run, found, recut.copied(run))
+    told = _told(run, found, target.copied(run))
     place = report.write(run, told)
-    if not told["scan"]["bytes_left"]:
+    if is_done(told):
         facts.finish(run, found.erasure_id, found.asked)
         plan.forget(run, found.erasure_id)
     return told | {"report": str(place)}
+
+
+def is_done(told: dict[str, Any]) -> bool:
+    """Return whether an erasure left nothing: no byte where we looked, and no target that it could not reach."""
+    return not told["scan"]["bytes_left"] and not any(one["error"] for one in told["removed"]["targets"])
 
 
 def _told(run: Run, found: Plan, targets: list[dict[str, Any]] | None) -> dict[str, Any]:
@@ -196,5 +201,6 @@ def _ending(found: dict[str, Any]) -> list[str]:
     lines = [f"  scan       {scan['bytes_left']:,} bytes left in {scan['files']:,} files"]
     if scan["left_in"]:
         lines += [f"             {place}" for place in scan["left_in"]]
-        lines.append("  next       remove these, then `assay erase` again: it goes on from here")
+    if not is_done(found):
+        lines.append("  next       remove these, bring targets back, then `assay erase` again: it goes on from here")
     return [*lines, f"  report     {found['report']}"]

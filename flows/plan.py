@@ -67,7 +67,7 @@ def _lines(one: dict[str, Any]) -> list[str]:
     costs = one["usd_by_annotator"]
     asks = ", ".join(f"{count:,} × {name} ({dollars(costs[name])})" for name, count in one["calls"].items()) or "none"
     lines = [
-        f"{one['as_of']}  releases: {', '.join(one['releases']) or 'none yet'}",
+        f"{one['as_of']}  releases of that date: {', '.join(one['releases']) or 'none yet'}",
         f"            would read {len(one['files'])} files of documents, {len(one['label_files'])} of labels",
         f"            would ask models about items already known: {asks}; and about every item those files bring",
     ]

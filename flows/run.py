@@ -213,9 +213,12 @@ def _verdict(summary: dict[str, Any]) -> str:
             return f"refused: {summary['why']}"
         case "refused":
             failed = "\n".join(f"  ✗ {what}" for what in summary["gate"]["failed"])
+            listed = (
+                "  list       assay sql \"select promise, item_id from failing where severity = 'critical'\" CURATION\n"
+            )
             return (
                 f"refused by the gate, nothing published\n{failed}\n"
-                "  list       assay sql \"select promise, item_id from failing where severity = 'critical'\" CURATION\n"
+                f"{listed if any('rows otherwise' in what for what in summary['gate']['failed']) else ''}"
                 "  next       bring more or better labels, or change a threshold or policy under `gates`, and run again"
             )
         case "source_refused" | "budget_stop":
@@ -248,6 +251,8 @@ def _figures(summary: dict[str, Any]) -> list[str]:
         "  splits     " + ", ".join(f"{count:,} {split}" for split, count in splits.items()),
         f"  leakage    {_leaked(summary['leakage'])}",
     ]
+    if out := {reason: count for reason, count in summary["excluded"].items() if count}:
+        lines.append("  kept out   " + ", ".join(f"{count:,} {reason}" for reason, count in out.items()))
     lines += [f"  audit      {said}" for said in certified(summary["certificate"])]
     for name, accuracy in summary["accuracy"].items():
         if accuracy and accuracy["value"] is not None:

@@ -1,5 +1,8 @@
 """Frames: what the gate sees of each noun, in typed columns without text; a user's own suites are written on them."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Timer
 from types import NoneType
 from typing import get_args
 
@@ -207,6 +210,18 @@ def sql_columns(frame: str) -> str:
     """Return the columns of a frame with their SQL types, as `create table` wants them."""
     fields = FRAMES[frame].model_fields.items()
     return ", ".join(f"{name} {_sql_type(field.annotation)}" for name, field in fields)
+
+
+@contextmanager
+def at_most(seconds: float, interrupt: Callable[[], None]) -> Iterator[None]:
+    """Interrupt what is asked of frames within the block once it has taken that long."""
+    timer = Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _sql_type(annotation: type) -> str:

@@ -222,7 +222,9 @@ class Killed(Exception):
 
 # 11 records by 4 and 4 by 4 are four chunks of two writes; then two files, items, neighbours and splits: 13
 @pytest.mark.parametrize("points", [(2, 11), pytest.param(range(1, 14), marks=pytest.mark.slow)], ids=["two", "all"])
-def test_a_run_killed_at_any_write_and_run_again_leaves_what_an_undisturbed_one_leaves(source, put, monkeypatch, points):
+def test_a_run_killed_at_any_write_and_run_again_leaves_what_an_undisturbed_one_leaves(
+    source, put, monkeypatch, points
+):
     rows = [a(str(number % 7), f"the same long text {number % 7}") for number in range(9)]
     put("a.jsonl", *rows, b"{", a("0", "another"))
     put("b.jsonl", *rows[:3], a("x", "b text"))

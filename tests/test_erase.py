@@ -16,14 +16,16 @@ import flows.erase
 from flows.__main__ import main
 from flows.erase import erase
 from flows.verify import verify
+from schemas.curation import Fields
 from schemas.errors import RequestError
 from schemas.run import started
 from tasks.annotation import import_labels
 from tasks.document import read_documents
-from tasks.erasure import facts, files, plan, recut, report, tables
+from tasks.erasure import facts, files, plan, raw, recut, report, tables
 from tasks.erasure.scan import Scan
 from tasks.erasure.sought import Sought, forms
-from tasks.release import disk
+from tasks.release import disk, target
+from tasks.report.front_matter import tables as named_tables
 from tasks.store import Ids, Store, at_work, removal
 
 DAYS = ("2026-11-16", "2026-11-17")
@@ -212,6 +214,26 @@ def test_a_release_keeps_its_name_and_every_other_row_and_says_what_it_was_cut_f
     assert (desk / "c" / "releases" / "tiny" / "LATEST").read_text() == "2026-11-17.1\n"
 
 
+@pytest.mark.slow
+def test_a_release_that_has_lost_every_row_is_verified_and_its_targets_are_in_step(tmp_path):
+    texts = {"d0": "far too loud to talk to anybody", "d1": "so many stairs"}
+    labels = [f"{document} {who} good" for document in texts for who in ("pat", "quin")]
+    folder = write(tmp_path / "c", {DAYS[0]: texts}, {DAYS[0]: labels}, **SETTINGS)
+    release = Path(run_line(folder, DAYS[0], tmp_path / "home")["release"])
+    for document in texts:
+        told = erased(tmp_path, document=document)
+    found = verify(str(release), None, str(tmp_path / "home"))
+    assert (found["verified"], found["rows"], found["faults"]) == (True, 0, [])
+    assert [(one["latest"], one["error"]) for one in told["removed"]["targets"]] == [(release.name, None)] * 2
+
+
+def test_a_card_names_the_tables_that_have_rows_and_of_none_the_first():
+    assert named_tables({"train": 2, "validation": 0, "test": 1}) == {
+        "train": "data/train.parquet", "test": "data/test.parquet",
+    }  # fmt: skip
+    assert named_tables({"train": 0, "validation": 0, "test": 0}) == {"train": "data/train.parquet"}
+
+
 def test_targets_hold_the_same_releases_again(done):
     desk, told, _ = done
     assert [target["error"] for target in told["removed"]["targets"]] == [None, None]
@@ -242,7 +264,6 @@ def test_a_documents_item_goes_with_it_unless_another_document_makes_it(document
     assert rows(desk, f"select count(*) from item where text = '{SHARED}'") == [(1,)]
 
 
-@pytest.mark.slow
 def test_an_item_goes_with_all_its_documents(desk):
     told = erased(desk, item=item(SHARED))
     assert len(told["documents"]) == 2
@@ -266,6 +287,45 @@ def test_of_quarantine_the_record_is_blanked_and_its_place_kept(done):
     ]  # fmt: skip
 
 
+def test_a_text_that_was_only_ever_quarantined_goes_wherever_it_was_quarantined(tmp_path):
+    long, kept = "Jane was born in this town, as was her mother. " * 1_300, "another's " * 6_000
+    folder = write(
+        tmp_path / "d" / "c", {"2026-11-16": {"jane": long, "": long, "zed": kept, "ok": "so many stairs"}}, {}
+    )
+    run = started(str(folder), date(2026, 11, 16), home=str(tmp_path / "d" / "home"))
+    with disable_run_logger():
+        run.curation.sources[0].trust.__dict__["max_quarantined_share"] = 1.0
+        read_documents.fn(run, run.curation.sources[0])
+    told = erased(tmp_path / "d", document="jane")
+    # the record without an id holds the same text; zed's, which is as long, stays; both are cut at 64 KB
+    assert rows(tmp_path / "d", "select raw = '' from quarantine order by position") == [(True,), (True,), (False,)]
+    assert (told["scan"]["looked_for"]["anywhere"], told["scan"]["bytes_left"]) == (1, 0)
+    assert told["not_ours"]["sources"] == ["data/2026-11-16.jsonl"]
+
+
+SAID, BESIDE = "she said so herself, on Monday", "and her address is 12 High Street"
+
+
+@pytest.mark.parametrize(
+    ("record", "texts"),
+    [
+        (json.dumps({"id": "jane", "text": SAID, "note": BESIDE, "time": "2026-11-16T12:00:00Z"}), {SAID, BESIDE}),
+        (json.dumps({"id": "jane", "text": "ok", "note": "so"}), {"ok"}),
+        (json.dumps({"id": "jane", "text": None}), set()),
+        (json.dumps({"id": "zed", "text": SAID, "group": "g1"}), {SAID}),
+        (json.dumps({"id": "zed", "text": SAID, "note": "jane"}), set()),
+        (f'{{"id": "jane", "n": 1, "text": "{SAID}', {SAID}),  # cut at 64 KB
+        (f'{{"text": "{SAID}", "id": "jane",}}', {SAID}),  # no JSON
+        (f'jane,"{SAID}",2026-11-16T12:00:00Z,ok\r\n', {SAID}),
+        ("zed;" + SAID, set()),
+        ('["jane"]', set()),
+    ],
+)
+def test_the_texts_of_a_quarantined_record_are_told_where_it_names_what_goes(record, texts):
+    fields = [Fields(id="id", group="group", time="time")]
+    assert raw.texts(record, fields, {"jane"}, "g1", 12) == texts
+
+
 def test_the_books_stay_right(done):
     desk, _, _ = done
     # two replies of half a dollar each went; four documents of Ann's are counted as set aside
@@ -282,8 +342,9 @@ def test_queues_in_the_home_lose_the_rows_and_keep_the_others(done):
 # --- stays gone
 
 
-def test_it_never_comes_in_again_and_neither_do_labels_for_it(desk):
-    erased(desk, group="ann")
+def test_it_never_comes_in_again_and_neither_do_labels_for_it(done, tmp_path):
+    desk = tmp_path / "d"
+    shutil.copytree(done[0], desk)
     day = "2026-11-18"
     later = {
         "ann-0": {"text": CANARY, "group": "ann"}, "ann-9": {"text": "canary8888 is new", "group": "ann"},
@@ -365,8 +426,8 @@ def test_a_dry_run_says_the_same_and_does_nothing(desk):
     ("asked", "says"),
     [
         ({"group": "anne"}, "has no group 'anne'; the nearest: ann"),
-        ({"document": "ann-00"}, "has no document 'ann-00'; the nearest: ann-0"),
-        ({"item": "item_0"}, "has no item 'item_0'; the nearest: item_"),
+        pytest.param({"document": "ann-00"}, "has no document 'ann-00'; the nearest: ann-0", marks=pytest.mark.slow),
+        pytest.param({"item": "item_0"}, "has no item 'item_0'; the nearest: item_", marks=pytest.mark.slow),
         ({}, "one of --item ID, --document ID and --group G expected"),
     ],
 )
@@ -402,13 +463,29 @@ def test_what_cannot_be_removed_is_named_and_the_exit_status_says_so(desk, capsy
     assert not list((desk / "home" / "tiny" / plan.FOLDER).glob("*"))
 
 
+def test_an_erasure_that_could_not_reach_a_target_is_not_finished_before_it_can(desk, capsys):
+    copies = desk / "c" / "copies"
+    copies.rename(desk / "away")
+    copies.touch()  # a file stands where the folder was
+    words = ["erase", str(desk / "c"), "--document", "ann-0", "--home", str(desk / "home")]
+    assert main(words) == 1
+    said = capsys.readouterr().out
+    assert "bring targets back" in said and "0 bytes left" in said
+    copies.unlink()
+    (desk / "away").rename(copies)
+    assert main(words) == 0
+    assert not list((desk / "home" / "tiny" / plan.FOLDER).glob("*"))
+    manifests = [sorted(root.rglob("2026-*/manifest.json")) for root in (desk / "c" / "releases", copies)]
+    assert [one.read_bytes() for one in manifests[0]] == [one.read_bytes() for one in manifests[1]] != []
+
+
 # --- whole or again
 
 
 STEPS = [
     (facts, "start", 1), (files, "remove", 1), (tables, "rewrite", 1), (tables, "rewrite", 4), (tables, "rewrite", 8),
     (tables, "purge", 2), (recut, "recut", 2), (disk, "move", 3), (disk, "move", 6), (disk, "move", 9), (disk, "move", 12),
-    (recut, "copied", 1), (report, "write", 1), (facts, "finish", 1), (plan, "forget", 1),
+    (target, "copied", 1), (report, "write", 1), (facts, "finish", 1), (plan, "forget", 1),
 ]  # fmt: skip
 QUICK = [("before", (tables, "rewrite", 8))]
 

@@ -480,6 +480,7 @@ def test_hostile_markdown_is_no_markup():
         "How it was labelled, and by whom",
         "How far people agree",
         "Certificate",
+        "Files",
         "Splits",
         "Slices",
         "Limits",

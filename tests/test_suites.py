@@ -146,7 +146,7 @@ def test_promises_that_ship_are_sound_on_every_kind_of_curation(tmp_path):
     labels = {"it's": "A quote in it.", "b": "B."}
     given = Curation.model_validate(GIVEN | {"labels": {"kind": "choice", "values": labels}, "gates": {"min_alpha": 0, "min_ac1": 0, "max_usd": 1}})  # fmt: skip
     shipped = suites(given, tmp_path)
-    assert len(own_room.checked({suite.suite: suite for suite in shipped}, taken=set())) == len(shipped)
+    own_room.try_out({suite.suite: suite for suite in shipped}, taken=set())
     assert {suite.frame for suite in shipped} == set(FRAMES)
 
 

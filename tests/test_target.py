@@ -3,6 +3,7 @@
 import json
 import shutil
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import obstore
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from schemas.curation.release import Target
+from schemas.errors import AssayError
 from tasks.release import ledger
 from tasks.release.manifest import digest
 from tasks.release.target import copied, in_step, seen, target_of
@@ -71,8 +73,35 @@ def files(place):
 
 
 def held(store):
-    """Return the bytes of every object below a target's prefix."""
-    return {one["path"]: bytes(obstore.get(store, one["path"]).bytes()) for one in obstore.list(store).collect()}
+    """Return the bytes of every object below a target's prefix but the claims."""
+    paths = [one["path"] for one in obstore.list(store).collect() if not one["path"].startswith(".")]
+    return {path: bytes(obstore.get(store, path).bytes()) for path in paths}
+
+
+def another(run, release):
+    """Return the folder of another store's release of the same name: other bytes, another manifest."""
+    place = shutil.copytree(run.releases / release, run.folder / "another" / release)
+    for file in place.rglob("*.json*"):
+        file.write_text(file.read_text() + "\n")
+    return place
+
+
+class Killed(BaseException):
+    """The process is no more."""
+
+
+def killed(monkeypatch, call, at, do, *arguments):
+    """Do something that is killed at a call to the bucket: the `at`th, of `put` or `delete`."""
+    real, calls = getattr(obstore, call), iter(range(at + 1))
+
+    def dying(*args, **options):
+        if next(calls) == at:
+            raise Killed
+        return real(*args, **options)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(obstore, call, dying)
+        do(*arguments)
 
 
 # --- what is copied
@@ -152,6 +181,66 @@ def test_a_copy_that_was_cut_short_is_finished(run, server):
     assert held(target._store) == files(run.releases)
 
 
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_files_that_a_copy_has_lost_come_back(kind, run, server):
+    settings = bucket(server, "lost") if kind == "s3" else Target(kind=kind, path="there")
+    target = target_of(to(run, settings), settings)
+    in_step(run, target)
+    if kind == "s3":
+        obstore.delete(target._store, f"{FIRST}/train.jsonl")
+        obstore.put(target._store, f"{FIRST}/report.html", b"half of")
+    else:
+        (target.root / FIRST / "train.jsonl").unlink()
+        (target.root / FIRST / "report.html").write_text("half of")
+    in_step(run, target)
+    assert (held(target._store) if kind == "s3" else files(target.root)) == files(run.releases)
+
+
+@pytest.mark.parametrize("call", ["put", "delete"])
+def test_what_a_killed_writer_left_of_a_release_that_is_not_to_be_there_goes(call, run, server, monkeypatch):
+    settings = bucket(server, f"killed-{call}")
+    target = target_of(to(run, settings), settings)
+    if call == "delete":
+        in_step(run, target)
+        killed(monkeypatch, "delete", 1, target.remove, SECOND)  # the manifest is gone, the rest is not
+    else:
+        killed(monkeypatch, "put", 5, target.put, run.releases / SECOND)
+    assert any(path.startswith(SECOND) for path in held(target._store))
+    ledger.record_rollback(run, {SECOND: "its content"}, to=FIRST)
+    (run.releases / "LATEST").write_text(FIRST + "\n")
+    in_step(run, target)
+    assert not any(SECOND in one["path"] for one in obstore.list(target._store).collect())
+    assert target.releases() == {FIRST}
+
+
+def test_what_was_put_there_half_before_an_erasure_goes(run, server, monkeypatch):
+    settings = bucket(server, "half")
+    target, place = target_of(to(run, settings), settings), run.releases / SECOND
+    before = digest(place)
+    killed(monkeypatch, "put", 5, target.put, place)
+    obstore.put(target._store, f"{SECOND}/evals.jsonl", b"a file that is no more")
+    (place / "manifest.json").write_text((place / "manifest.json").read_text() + "\n")
+    ledger.record_recut(run, SECOND, digest(place), before)
+    in_step(run, target)
+    assert held(target._store) == files(run.releases)
+
+
+@pytest.mark.parametrize("kind", ["folder", "hub"])
+def test_what_a_killed_writer_left_in_a_folder_goes(kind, run):
+    settings = Target(kind=kind, path="there")
+    target = target_of(to(run, settings), settings)
+    in_step(run, target)
+    for left in (".staging/x", f".going-{FIRST}/x", f"{FIRST}/train.jsonl", "2026-11-01.1/x"):
+        (target.root / left).parent.mkdir(exist_ok=True)
+        (target.root / left).write_text("a text")
+    (target.root / f".{target.head}.new").write_text("a text")
+    if kind == "folder":
+        (target.root / FIRST / "manifest.json").unlink()
+    in_step(run, target)
+    assert [file.parent.name for file in target.root.rglob("*") if file.is_file() and file.read_text("latin1") == "a text"] == ["2026-11-01.1"]  # fmt: skip
+    # which no store of ours ever published
+
+
 @pytest.mark.parametrize("kind", ["folder", "s3", "hub"])
 def test_what_an_erasure_changed_is_changed_there_too(kind, run, server):
     settings = bucket(server, "recut") if kind == "s3" else Target(kind=kind, path="there")
@@ -188,6 +277,74 @@ def test_another_release_of_the_same_name_is_neither_overwritten_nor_made_curren
     (other / "manifest.json").write_text("{}")
     assert "another release named 2026-11-16.1" in copied(run)[0]["error"]
     assert (other / "manifest.json").read_text() == "{}"
+
+
+def test_of_two_writers_of_one_name_the_second_touches_nothing(run, server):
+    target, their = target_of(run, bucket(server, "two")), another(run, FIRST)
+    target.put(run.releases / FIRST)
+    before = held(target._store)
+    with pytest.raises(AssayError, match=f"another release named {FIRST} is there already"):
+        target.put(their)
+    assert held(target._store) == before
+    obstore.delete(target._store, f".claims/{FIRST}")  # put there when nobody claimed names yet
+    with pytest.raises(AssayError, match=f"another release named {FIRST} is there already"):
+        target.put(their)
+    assert held(target._store) == before
+
+
+def test_of_two_writers_of_one_name_at_once_one_gets_it_whole(run, server):
+    places = [run.releases / FIRST, another(run, FIRST)]
+    target, refused = target_of(run, bucket(server, "at-once")), []
+
+    def put(place):
+        try:
+            target.put(place)
+        except AssayError:
+            refused.append(place)
+
+    writers = [threading.Thread(target=put, args=(place,)) for place in places]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    (first,) = set(places) - set(refused)
+    assert held(target._store) == {f"{FIRST}/{path}": content for path, content in files(first).items()}
+
+
+@pytest.mark.parametrize("at", [1, 5])
+def test_what_another_writer_is_putting_is_left_alone_for_a_day(at, run, server, monkeypatch):
+    settings = bucket(server, f"live-{at}")
+    target, their = target_of(to(run, settings), settings), another(run, FIRST)
+    killed(monkeypatch, "put", at, target.put, their)
+    before = held(target._store)
+    with pytest.raises(AssayError, match=f"another release named {FIRST}"):
+        in_step(run, target)
+    assert held(target._store) == before
+    target.put(their)  # it was not killed, only slow
+    assert held(target._store) == files(run.folder / "another")
+    obstore.delete(target._store, f"{FIRST}/manifest.json")
+    monkeypatch.setattr("tasks.release.target.bucket._ABANDONED", timedelta(0))
+    in_step(run, target)
+    assert held(target._store) == files(run.releases)
+
+
+@pytest.mark.parametrize("kind", ["folder", "s3"])
+def test_neither_an_expiry_nor_an_erasure_touches_another_release_of_the_same_name(kind, run, server):
+    settings = bucket(server, "theirs") if kind == "s3" else Target(kind=kind, path="there")
+    target, their = target_of(to(run, settings), settings), another(run, FIRST)
+    target.put(their)
+    target.put(run.releases / SECOND)
+    manifest, before = run.releases / SECOND / "manifest.json", digest(run.releases / SECOND)
+    manifest.write_text(manifest.read_text() + "\n")
+    ledger.record_recut(run, FIRST, digest(run.releases / FIRST), "what it was before")
+    ledger.record_recut(run, SECOND, digest(run.releases / SECOND), before)
+    with pytest.raises(AssayError, match=f"another release named {FIRST}"):
+        in_step(run, target)
+    assert target.digest(SECOND) == digest(run.releases / SECOND)  # what is ours was replaced all the same
+    ledger.record_expired(run, {FIRST: "its content"})
+    in_step(run, target)
+    assert target.digest(FIRST) == digest(their)
+    assert target.latest() == SECOND
 
 
 def test_of_two_writers_the_higher_release_is_the_latest_whatever_their_order(server):

@@ -404,6 +404,30 @@ def test_a_release_that_its_store_does_not_know_is_not_verified(copied, tmp_path
     assert "knows of no such release" in story(verify(str(folder), None, str(tmp_path / "home")))
 
 
+def test_a_release_in_anothers_place_is_a_fault_and_a_copy_of_any_other_name_is_none(published, tmp_path):
+    folder, home = published
+    for name, faults in [
+        ("a copy", []),
+        (EARLIER, ["is of the release 2026-11-17.1, and its folder is called 2026-11-16.1"]),
+    ]:
+        shutil.copytree(folder, tmp_path / name)
+        assert [fault["what"] for fault in verify(f"{tmp_path / name}/", None, str(home))["faults"]] == faults
+
+
+def test_of_an_earlier_versions_release_it_is_said_what_cannot_be_proven_and_its_files_are_compared(copied):
+    folder, _ = copied
+    tell(folder, "manifest.json", lambda manifest: {
+        key: value for key, value in manifest.items() if key not in ("labels", "formats")
+    } | {"versions": manifest["versions"] | {"assay": "0.4.0"}})  # fmt: skip
+    (fault,) = verify(str(folder), None, NOWHERE)["faults"]
+    assert "an earlier version of Assay (0.4.0)" in fault["what"]
+    assert "rows, formats, card, report, Croissant, checks and certificate cannot be" in fault["what"]
+    (folder / "more.txt").write_text("x")
+    faults = verify(str(folder), "0" * 64, NOWHERE)["faults"]
+    assert [one["file"] for one in faults] == ["manifest.json", "more.txt", "manifest.json"]
+    assert NOT_PUBLISHED in faults[-1]["what"]
+
+
 def test_a_release_that_was_withdrawn_is_said_to_be(published, monkeypatch):
     monkeypatch.setattr(ledger, "withdrawn", lambda _: {"2026-11-17.1"})
     found = verify(str(published[0]), None, str(published[1]))

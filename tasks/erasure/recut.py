@@ -86,13 +86,6 @@ def recut(run: Run, name: str, plan: Plan) -> None:
     _write_down(run, name)
 
 
-def copied(run: Run) -> list[dict[str, Any]]:
-    """Return {kind, path, latest, error} of each target, in step with the folder again, or why it is not."""
-    for shelf in shelves(run):
-        disk.remove(shelf / ".staging")  # a killed run's, with texts
-    return target.copied(run)
-
-
 def shelves(run: Run) -> list[Path]:
     """Return the targets that are folders here; a bucket is not ours to look through."""
     return [target.target_of(run, one).root for one in run.curation.release.targets if one.kind != "s3"]

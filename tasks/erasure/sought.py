@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 
 from schemas.run import Run
+from tasks.erasure import raw
 from tasks.erasure.subject import Subject
 from tasks.store import Store
 from tasks.text import clean
@@ -37,7 +38,7 @@ def sought(run: Run, gone: Subject) -> Sought:
         connection.execute(
             f"create temp table gone_{table} as select unnest($ids)::varchar as {table}_id", {"ids": ids}
         )
-    texts = _texts(connection)
+    texts = _texts(connection) | _quarantined(run, connection, gone)
     heads = {text: text[:LONGEST] for text in texts}
     there = _there(connection, {*texts, *heads.values()})
     known = set(run.curation.labels.values) | set(run.curation.labels.values.values())
@@ -69,6 +70,20 @@ def _texts(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {text for text in found if text.strip()}
 
 
+def _quarantined(run: Run, connection: duckdb.DuckDBPyConnection, gone: Subject) -> set[str]:
+    """Return the texts of records of what goes that were set aside: no document may ever have been made of them."""
+    ids = set(gone.source_ids)
+    written = [form for name in {*ids, gone.group} - {None} for form in forms(name)]
+    fields, found = [source.fields for source in run.curation.sources], set()
+    rows = connection.sql("select raw from quarantine where noun = 'document' and raw <> ''")
+    for batch in rows.fetch_record_batch(_ROWS) if written else ():
+        records = pl.Series(batch.column(0), dtype=pl.String)
+        for record in records.filter(records.str.contains_any(written)):
+            texts = raw.texts(record, fields, ids, gone.group, SHORTEST)
+            found |= texts | {clean(text) for text in texts}
+    return {text for text in found if text.strip()}
+
+
 def _strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
@@ -81,15 +96,17 @@ def _there(connection: duckdb.DuckDBPyConnection, texts: set[str]) -> dict[str, 
     """Return those of the texts that what stays holds: as a `whole` value, or as a `part` of one."""
     long = {form: text for text in texts if len(text) >= SHORTEST for form in {text, _in_json(text)}}
     quoted = {form: text for text in texts - set(long.values()) for form in (text, f'"{_in_json(text)}"')}
+    heads = sorted({form[:LONGEST] for form in long})  # to find long texts whole is slow
     found: dict[str, str] = {}
     rows = connection.sql("""
-        select unnest([text, context, extra]) as value from document anti join gone_document using (document_id)
+        select unnest([text, context, extra, source_id, group_id, slice]) as value
+        from document anti join gone_document using (document_id)
         union all
         select unnest([text, context]) from item anti join gone_item using (item_id)
     """)
     for batch in rows.fetch_record_batch(_ROWS):
         values = pl.Series(batch.column(0), dtype=pl.String).drop_nulls()
-        for value in values.filter(values.str.contains_any(list(long))) if long else ():
+        for value in values.filter(values.str.contains_any(heads)) if long else ():
             for form, text in long.items():
                 if form in value:
                     is_whole = value == text or f'"{form}"' in value

@@ -39,6 +39,8 @@ class Subject:
     """Items that are near-duplicates of one that goes: they have a text of their own, and stay."""
     source_ids: list[str] = field(default_factory=list)
     """What the source calls the documents."""
+    group: str | None = None
+    """What the source calls the group, where one was named."""
 
 
 def asked(run: Run, item: str | None, document: str | None, group: str | None) -> Asked:
@@ -66,7 +68,8 @@ def subject(run: Run, what: Asked) -> Subject:
     source_ids = {name for _, name in named if name} | ({what.name} if what.noun == "document" else set())
     shared = [item_id for item_id, is_shared, _ in rows if is_shared]
     ungrouped = [item_id for item_id, is_shared, has_group in rows if is_shared and not has_group]
-    return Subject(documents, items, shared, ungrouped, _similar(connection, items), sorted(source_ids))
+    similar, group = _similar(connection, items), what.name if what.noun == "group" else None
+    return Subject(documents, items, shared, ungrouped, similar, sorted(source_ids), group)
 
 
 def _key(what: Asked) -> str:

@@ -1,10 +1,7 @@
 """Erasure in the store: rows that hold a text go, and so do the files they stood in."""
 
-import csv
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -12,12 +9,12 @@ import pyarrow as pa
 from schemas.run import Run
 from tasks.erasure.facts import ERASED
 from tasks.erasure.plan import Plan
+from tasks.erasure.raw import values
 from tasks.erasure.sought import forms, marks
 from tasks.store import Ids, Store
 from tasks.store.removal import found, purge, rewrite
 
 TEXTS = ("document", "item", "annotation", "reply", "quarantine")  # tables of texts: none of their old files may stay
-SEPARATORS = ",;\t|"
 
 
 def wanted(plan: Plan) -> dict[str, dict[str, list[str]]]:
@@ -94,7 +91,7 @@ def _set(rows: pa.RecordBatch, column: str, value: str | None) -> pa.RecordBatch
 
 def _quarantined(run: Run, plan: Plan) -> list[str]:
     """Return the quarantined records that hold one of the texts, or name one of the documents or the group."""
-    names = {*plan.gone.source_ids, *([plan.asked.name] if plan.asked.noun == "group" else [])}
+    names = {*plan.gone.source_ids, plan.gone.group} - {None}
     texts = [form for text in plan.sought.anywhere for form in forms(text)] + marks(plan.sought.whole)
     if not texts and not names:
         return []
@@ -104,26 +101,7 @@ def _quarantined(run: Run, plan: Plan) -> list[str]:
 
 def _held(batch: pa.RecordBatch, texts: list[str], names: set[str]) -> Iterator[str]:
     frame = pl.from_arrow(batch)
-    for quarantine_id, raw in frame.filter(frame["raw"].str.contains_any([*texts, *names])).iter_rows():
-        if any(text in raw for text in texts) or names & set(_values(raw)):
+    written = [form for name in names for form in forms(name)]
+    for quarantine_id, raw in frame.filter(frame["raw"].str.contains_any([*texts, *written])).iter_rows():
+        if any(text in raw for text in texts) or names & set(values(raw)):
             yield quarantine_id
-
-
-def _values(raw: str) -> Iterator[str]:
-    """Yield the values that a record may hold, whatever its format is."""
-    try:
-        yield from _plain(json.loads(raw))
-    except (ValueError, RecursionError):
-        for separator in SEPARATORS:
-            try:
-                yield from (cell.strip().strip('"') for row in csv.reader([raw], delimiter=separator) for cell in row)
-            except csv.Error:
-                yield from (cell.strip().strip('"') for cell in raw.split(separator))
-
-
-def _plain(value: Any) -> Iterator[str]:
-    if isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _plain(part)
-    elif value is not None:
-        yield str(value).strip()

@@ -15,7 +15,7 @@ from tasks.text import canonical
 def judge(measures: dict[str, dict[str, float | None]], suites: list[Any]) -> dict[str, Any]:
     """Return the verdict on measures by suite: {passed, failed, suites: [{suite, sha256, measures, checks}]}.
 
-    Passed means that no critical expectation failed; one that raises, or that has nothing to judge, has failed.
+    Passed means that no critical expectation failed; one that raises, or that has nothing to judge, is critical.
     """
     judged = _judged(measures, suites)
     broken = [check for suite in judged for check in suite["checks"] if not check["success"]]
@@ -75,12 +75,17 @@ def _check(result: Any, found: dict[str, float | None]) -> dict[str, Any]:
         "name": config.meta["name"],
         "expectation": config.type,
         "what": config.meta["what"],
-        "severity": str(getattr(config.severity, "value", config.severity)),
+        "severity": "critical" if _has_raised(result) else str(getattr(config.severity, "value", config.severity)),
         "policy": config.meta["policy"],
         "success": bool(result.success),
         "observed": _observed(config, found),
         "expected": _expected(config),
     }
+
+
+def _has_raised(result: Any) -> bool:
+    """Return whether nothing could be judged, whatever was asked: Great Expectations keeps what raised by metric."""
+    return not result.success and (result.exception_info or {}).get("raised_exception") is not False
 
 
 def _observed(config: Any, found: dict[str, float | None]) -> str:

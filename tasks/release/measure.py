@@ -6,10 +6,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from schemas.frame import at_most
 from schemas.promise import ROW_COUNT, Failing, Promise, Suite
 from schemas.row import columns
 
 DIGITS = 9  # of a measure; what comes after depends on the machine
+SCAN_SECONDS = 600.0  # of a frame; what takes longer could not be judged
 Measures = dict[str, dict[str, float | None]]
 
 
@@ -42,9 +44,10 @@ def _measured(connection: duckdb.DuckDBPyConnection, frame: str, suites: list[Su
 
 
 def _scan(connection: duckdb.DuckDBPyConnection, frame: str, asked: list[str]) -> list[Any] | None:
-    """Return the aggregates over a frame; None where one of them raises (what DuckDB says of it may quote a value)."""
+    """Return the aggregates over a frame; None where one raises (what DuckDB says of it may quote a value) or hangs."""
     try:
-        return list(connection.execute(f"select {', '.join(asked)} from frame.{frame}").fetchone())
+        with at_most(SCAN_SECONDS, connection.interrupt):
+            return list(connection.execute(f"select {', '.join(asked)} from frame.{frame}").fetchone())
     except duckdb.Error:
         return None
 

@@ -54,7 +54,7 @@ def front_matter(evidence: Evidence) -> dict[str, Any]:
             *(["preference"] if kind == "preference" else []),
         ],
         "configs": _configs(evidence),
-        "dataset_info": _dataset_info(evidence) if _tables(evidence) else None,
+        "dataset_info": _dataset_info(evidence),
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -93,11 +93,18 @@ def _dataset_info(evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def tables(splits: dict[str, int]) -> dict[str, str]:
+    """Return the table of each split that a card names: one without a row is left out, as readers fail on it.
+
+    Of a release that has lost every row the first stays, so that the card still names a file of it.
+    """
+    named = [split for split, rows in splits.items() if rows] or list(splits)[:1]
+    return {split: f"data/{split}.parquet" for split in named}
+
+
 def _tables(evidence: Evidence) -> dict[str, Any]:
-    """Return the file of each split's table; one without a row is left out: readers fail on a split without any."""
-    files = {file["path"]: file for file in evidence["files"] if file["rows"]}
-    paths = {split: f"data/{split}.parquet" for split in evidence["splits"]}
-    return {split: files[path] for split, path in paths.items() if path in files}
+    files = {file["path"]: file for file in evidence["files"]}
+    return {split: files[path] for split, path in tables(evidence["splits"]).items() if path in files}
 
 
 def _feature(field: pa.Field) -> dict[str, Any]:

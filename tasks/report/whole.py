@@ -149,6 +149,7 @@ _SHAPE = {
     "cost": {**_SPEND, "price_table": None},
     "versions": {"assay": None, "guideline": None, "annotators": Each(None), "prompts": Each(None)},
     "arrow_bytes": Each(0),
+    "formats": Each("", is_list=True),
     "files": Each({"path": "", "rows": None, "sha256": None, "bytes": None}, is_list=True),
 }
 """Every figure a page can show, with what stands where the evidence has none."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from tasks.published import read
 from tasks.verify.fault import Fault
 from tasks.verify.files import compared
-from tasks.verify.manifest import formal
+from tasks.verify.manifest import earlier, formal, is_earlier, placed
 from tasks.verify.pages import described
 from tasks.verify.promise import promised
 from tasks.verify.rows import counted, retold
@@ -30,7 +30,9 @@ def verified(folder: Path) -> Verified:
     manifest, digest = published.manifest, published.digest
     if faults := list(formal(published)):  # what it lists cannot be relied on
         return Verified(manifest, digest, 0, faults)
-    faults = list(compared(folder, manifest))
+    faults = [*placed(folder, manifest), *compared(folder, manifest)]
+    if is_earlier(manifest):
+        return Verified(manifest, digest, 0, [earlier(manifest), *faults])
     table = counted(folder, manifest)
     faults += table.faults
     if not table.faults:

@@ -1,8 +1,10 @@
 """The manifest, held to its form."""
 
+import os
+import re
 from collections.abc import Iterator
 from datetime import date
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +15,7 @@ from tasks.verify.fault import Fault
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Release = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}\.[1-9]\d*$")]
+_RELEASE = re.compile(r"\d{4}-\d{2}-\d{2}\.[1-9]\d*")
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -36,8 +39,8 @@ class Labels(_Strict):
     values: dict[str, str]
 
 
-class Manifest(_Strict):
-    """What every manifest holds; more may stand in it."""
+class Earlier(_Strict):
+    """What a manifest of any version of Assay holds; more may stand in it."""
 
     curation: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
     release: Release
@@ -45,17 +48,45 @@ class Manifest(_Strict):
     as_of: str
     content_id: Digest
     versions: dict[str, Any]
-    labels: Labels
-    formats: list[str]
     splits: dict[Literal["train", "validation", "test"], Count]
     files: list[Listed]
+
+
+class Manifest(Earlier):
+    """What every manifest holds; more may stand in it."""
+
+    labels: Labels
+    formats: list[str]
+
+
+def is_earlier(manifest: dict[str, Any]) -> bool:
+    """Return whether a manifest is as versions of Assay before 0.5 wrote it."""
+    return "versions" in manifest and not {"labels", "formats"} & manifest.keys()
+
+
+def earlier(manifest: dict[str, Any]) -> Fault:
+    """Return what cannot be proven of a release that an earlier version made."""
+    made = manifest["versions"].get("assay")
+    by = f" ({made[:20]})" if isinstance(made, str) else ""
+    return Fault(
+        MANIFEST,
+        f"was written by an earlier version of Assay{by}, without `labels` and `formats`: the name, the files, their sizes and "
+        "sha256 and the digest were looked at; rows, formats, card, report, Croissant, checks and certificate cannot be",
+    )
+
+
+def placed(folder: Path, manifest: dict[str, Any]) -> Iterator[Fault]:
+    """Yield where a folder is called as another release is: it would pass for that one."""
+    name = os.path.basename(os.path.abspath(folder))
+    if _RELEASE.fullmatch(name) and name != manifest["release"]:
+        yield Fault(MANIFEST, f"is of the release {manifest['release']}, and its folder is called {name}")
 
 
 def formal(published: Published) -> Iterator[Fault]:
     """Yield what is wrong with the manifest's form."""
     manifest = published.manifest
     try:
-        Manifest.model_validate(manifest)
+        (Earlier if is_earlier(manifest) else Manifest).model_validate(manifest)
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False, include_context=False):
             yield Fault(

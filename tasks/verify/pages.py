@@ -13,7 +13,7 @@ from tasks.release.croissant.dataset import semantic
 from tasks.release.manifest import as_json
 from tasks.release.shapes import SPLITS, evals, llama_factory
 from tasks.release.staging import rows_by_file
-from tasks.report.front_matter import size_category
+from tasks.report.front_matter import size_category, tables
 from tasks.report.whole import printable
 from tasks.report.wording import count, md, plural, share
 from tasks.verify.fault import Fault, content, looked_at, parsed
@@ -65,7 +65,7 @@ def _card(place: Path, manifest: dict[str, Any], listed: dict[str, Any], table: 
 
 def _front_matter(front: dict[str, Any], manifest: dict[str, Any], listed: dict[str, Any]) -> Iterator[Fault]:
     """Yield what a hub would be told otherwise: the size, where the splits are, and how many examples they have."""
-    filled = {split: f"data/{split}.parquet" for split in SPLITS if manifest["splits"][split]}
+    filled = tables(manifest["splits"])
     told = {file["split"]: file["path"] for config in front.get("configs", []) for file in config["data_files"]}
     if told != filled:
         yield Fault("README.md", "its front matter names other files of the splits")

@@ -17,6 +17,7 @@ class Hub(Folder):
     """A folder whose card, replaced in one step, says which files are the data: those in the release's own folder."""
 
     is_shelf = False
+    head = CARD
 
     def latest(self) -> str | None:
         """Return the release whose files the card names."""
