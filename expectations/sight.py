@@ -16,6 +16,9 @@ _QUERY = {
 _QUERY_PARTS = ("_MODIFIER", "_TYPE_INFO")
 # DuckDB calls these consistent; yet they tell of the clock, the run or the machine, or draw a sample
 _NOT_ALIKE = {"age", "current_localtime", "current_localtimestamp", "current_setting", "getvariable", "reservoir_quantile"}  # fmt: skip
+_MACROS = (
+    8  # of a query: each may repeat what it is given, so nested ones grow by powers before DuckDB can be interrupted
+)
 _ALIKE = """
     select function_name, list(distinct macro_definition) filter (where macro_definition is not null)
     from duckdb_functions()
@@ -27,9 +30,12 @@ _ALIKE = """
 def beyond(frames: duckdb.DuckDBPyConnection, query: str) -> str | None:
     """Return what a query reads that is no frame, or that may differ between two runs; None where there is nothing."""
     try:
-        return next((found for node in _nodes(frames, query) if (found := _beyond(frames, node))), None)
+        nodes = list(_nodes(frames, query))
     except RecursionError:
         return "an expression nested that deeply"
+    if sum(bool(_functions().get(node.get("function_name", "").lower())) for node in nodes) > _MACROS:
+        return f"more than {_MACROS} calls of macros of DuckDB's, as `nullif`"
+    return next((found for node in nodes if (found := _beyond(frames, node))), None)
 
 
 def has_query(frames: duckdb.DuckDBPyConnection, query: str) -> bool:

@@ -54,7 +54,7 @@ def front_matter(evidence: Evidence) -> dict[str, Any]:
             *(["preference"] if kind == "preference" else []),
         ],
         "configs": _configs(evidence),
-        "dataset_info": _dataset_info(evidence),
+        "dataset_info": _dataset_info(evidence) if _tables(evidence) else None,
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -80,15 +80,15 @@ def _configs(evidence: Evidence) -> list[dict[str, Any]]:
 
 def _dataset_info(evidence: Evidence) -> dict[str, Any]:
     """Return the columns and the size of the table: examples, bytes in memory, and bytes of its files."""
-    tables = _tables(evidence)
+    files = _tables(evidence)
     splits = [
         {"name": split, "num_bytes": evidence["arrow_bytes"].get(split, 0), "num_examples": file["rows"]}
-        for split, file in tables.items()
+        for split, file in files.items()
     ]
     return {
         "features": [_feature(field) for field in columns(Example)],
         "splits": splits,
-        "download_size": sum(file["bytes"] for file in tables.values()),
+        "download_size": sum(file["bytes"] for file in files.values()),
         "dataset_size": sum(split["num_bytes"] for split in splits),
     }
 
@@ -104,7 +104,9 @@ def tables(splits: dict[str, int]) -> dict[str, str]:
 
 def _tables(evidence: Evidence) -> dict[str, Any]:
     files = {file["path"]: file for file in evidence["files"]}
-    return {split: files[path] for split, path in tables(evidence["splits"]).items() if path in files}
+    paths = {split: f"data/{split}.parquet" for split in evidence["splits"]}
+    rows = {split: files[path]["rows"] for split, path in paths.items() if path in files}
+    return {split: files[path] for split, path in tables(rows).items()}
 
 
 def _feature(field: pa.Field) -> dict[str, Any]:
