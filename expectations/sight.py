@@ -16,9 +16,8 @@ _QUERY = {
 _QUERY_PARTS = ("_MODIFIER", "_TYPE_INFO")
 # DuckDB calls these consistent; yet they tell of the clock, the run or the machine, or draw a sample
 _NOT_ALIKE = {"age", "current_localtime", "current_localtimestamp", "current_setting", "getvariable", "reservoir_quantile"}  # fmt: skip
-_MACROS = (
-    8  # of a query: each may repeat what it is given, so nested ones grow by powers before DuckDB can be interrupted
-)
+# each may repeat what it is given: nested ones grow by powers, before DuckDB can be interrupted
+_MACROS = 8
 _ALIKE = """
     select function_name, list(distinct macro_definition) filter (where macro_definition is not null)
     from duckdb_functions()

@@ -216,12 +216,12 @@ def sql_columns(frame: str) -> str:
 def at_most(seconds: float, interrupt: Callable[[], None]) -> Iterator[None]:
     """Interrupt what is asked of frames within the block once it has taken that long."""
     timer = Timer(seconds, interrupt)
-    timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+        timer.join()  # it holds the connection: to be the last that does, at the end of the process, would abort it
 
 
 def _sql_type(annotation: type) -> str:

@@ -144,7 +144,15 @@ def test_where_every_promise_holds_at_its_bound_the_gate_passes():
     assert promised == {name for _, name in BROKEN}  # every promise there is stands in the table above
 
 
-@pytest.mark.parametrize(("change", "name"), BROKEN, ids=[change for change, _ in BROKEN])
+def each_but_the_first_of_its_suite_is_slow():
+    seen = set()
+    for change, name in BROKEN:
+        suite = name.partition(".")[0]
+        yield pytest.param(change, name, id=change, marks=[pytest.mark.slow] if suite in seen else [])
+        seen.add(suite)
+
+
+@pytest.mark.parametrize(("change", "name"), each_but_the_first_of_its_suite_is_slow())
 def test_a_promise_that_is_broken_fails_and_is_named(change, name):
     found = verdict(change, suite=name.partition(".")[0])
     assert name in broken(found)
@@ -210,6 +218,22 @@ def test_what_cannot_be_judged_has_failed_and_its_neighbours_are_judged():
     assert next(suite for suite in found["suites"] if suite["suite"] == "split")["measures"]["min_examples"] == 2
 
 
+def test_what_cannot_be_judged_is_critical_whatever_its_severity():
+    found = verdict("alter table frame.balance drop column empty_splits", "balance")
+    assert found["failed"] == ["balance.empty_splits: every split has examples (observed: could not be judged)"]
+    assert {check["severity"] for check in found["suites"][0]["checks"] if check["success"]} == {"warning"}
+
+
+def test_what_takes_too_long_could_not_be_judged(monkeypatch):
+    monkeypatch.setattr("tasks.release.measure.SCAN_SECONDS", 0.1)
+    promised = [one for one in suites(curation(), None) if one.suite == "item"]
+    endless = (
+        "as select i::varchar as item_id, 'train' as split, 's' as slice, 5 as chars from range(1000000000000) a(i)"
+    )
+    found = measures(frames(f"drop table frame.item; create view frame.item {endless}"), promised)
+    assert found == {"item": {}}
+
+
 def test_a_suite_without_any_measure_has_failed():
     promised = [one for one in suites(curation(), None) if one.suite == "item"]
     with disable_run_logger():
@@ -252,6 +276,7 @@ def test_a_change_of_a_promise_is_another_suite():
     }
 
 
+@pytest.mark.slow
 def test_the_verdict_is_shown_without_anything_that_could_be_markup():
     found = verdict(frame="example")
     found["suites"][0]["checks"][0]["what"] = "<img src=x onerror=alert(1)> | `code` [link](http://x)"
@@ -271,6 +296,7 @@ def test_every_frame_has_a_row_for_the_tests_and_documented_columns():
 # --- the whole line
 
 
+@pytest.mark.slow
 def test_a_refused_release_leaves_the_one_before_current_and_its_evidence_behind(twelve, line, tmp_path):
     folder, home = twelve(tmp_path / "a"), tmp_path / "home"
     assert line(folder, "2026-11-16", home)["status"] == "published"
@@ -356,6 +382,7 @@ def test_a_release_that_shrinks_without_a_reason_is_refused(twelve, line, tmp_pa
     assert "parent.size: there are at most 10% fewer examples than in the parent (observed: 1)" in refused["failed"]
 
 
+@pytest.mark.slow
 def test_before_the_first_document_there_is_nothing_to_do(twelve, line, tmp_path):
     ended = line(twelve(tmp_path / "a"), "2026-11-14", tmp_path / "home")
     assert (ended["status"], ended["release"]) == ("unchanged", None)

@@ -74,7 +74,26 @@ def test_a_figure_that_is_none_does_not_hold(measure, tmp_path):
     assert found["failed"] == ["mine.one: it holds (observed: undefined)"]
 
 
+def of_its_frame(found):
+    return f"is_near_other_split) expected, of its columns and of frames named in full; found {found}"
+
+
 WRONG = [
+    (promise("every: \"(select max(text) from query('select text from published')) > ''\""), of_its_frame("table function")),
+    (promise("measure: (select count(*) from range(100000000000)), min: 1"), of_its_frame("table function")),
+    (promise("measure: (select count(*) from published), min: 1"), of_its_frame("the table 'published'")),
+    (promise("measure: (select count(*) from memory.frame.item), min: 1"), of_its_frame("the table 'item'")),
+    (promise("measure: (with a as (select 1 as b) select max(b) from a), min: 1"), of_its_frame("`with`")),
+    (promise("measure: (select count(*) from frame.item tablesample 10%), min: 1"), of_its_frame("a sample")),
+    (promise("every: (show tables) is null"), of_its_frame("show ref")),
+    (promise("every: getvariable('as_of') is null"), of_its_frame("the function 'getvariable'")),
+    (promise("every: random() > 0.5"), of_its_frame("the function 'random'")),
+    (promise("every: current_date > '2026-11-17'"), of_its_frame("the function 'current_date'")),
+    (promise("every: now() is null"), of_its_frame("the function 'now'")),
+    (promise("every: ago('1 day'::interval) is null"), of_its_frame("the function 'ago'")),
+    (promise("every: '" + "nullif(" * 9 + "chars" + ", 0)" * 9 + " > 1'"), of_its_frame("more than 8 calls of macros")),
+    (promise("measure: 1" + "+1" * 900 + ", min: 1"), of_its_frame("an expression nested that deeply")),
+    (promise("every: chars < (select max(chars) from frame.example), policy: drop"), "own.yaml, promise one: policy `drop`: a condition on the row's own columns expected, found a query"),
     (promise("every: slcie = 'de'"), "own.yaml, promise one: SQL over the frame example (item_id, split, "),
     (promise("every: slice"), "own.yaml, promise one: `every`: a condition, true or false, expected, found VARCHAR"),
     (promise("measure: max(slice), min: 1"), "own.yaml, promise one: `measure`: a number expected, found VARCHAR"),
@@ -82,8 +101,8 @@ WRONG = [
     (promise("measure: 'count(*), 1', min: 1"), "own.yaml, promise one: one SQL expression expected, found 2"),
     (promise("every: 'true) or (true'"), "own.yaml, promise one: SQL over the frame example"),
     (promise("every: 'true; drop table x'"), "own.yaml, promise one: SQL over the frame example"),
-    (promise("every: \"(select count(*) from read_text('/etc/passwd')) = 0\""), "own.yaml, promise one: SQL over the frame example"),
-    (promise("every: \"(select max(text) from document) = 'x'\""), "own.yaml, promise one: SQL over the frame example"),
+    (promise("every: \"(select count(*) from read_text('/etc/passwd')) = 0\""), of_its_frame("table function")),
+    (promise("every: \"(select max(text) from document) = 'x'\""), of_its_frame("the table 'document'")),
     (promise("every: 'true', policy: drop", "item"), "own.yaml, promise one: policy `drop` is for `every` promises of the frame example; refuse expected"),
     (promise("measure: count(*), min: 1, policy: drop"), "own.yaml, promise one: policy `drop` is for"),
     (promise("every: 'true'").replace("mine", "split"), "own.yaml: a suite is called split already"),
@@ -103,6 +122,29 @@ def test_a_fault_is_told_with_the_file_the_promise_and_what_was_expected(text, f
         own(tmp_path, text)
     assert fault in str(told.value)
     assert told.value.status == 2
+
+
+SOUND = [
+    "quantile_cont(chars, 0.9) filter (where label = 'good')",
+    "avg((slice like 'd%' and people between 1 and 3)::int) / nullif(count(distinct item_id), 0)",
+    "max(list_sum([x for x in [people, models] if x > 1]))",
+    "max(split_part(item_id, '-', 1)::int)",
+    "(select count(*) from frame.item i where exists (from frame.consensus c where c.item_id = i.item_id))",
+    "(select max(n) from (select label, count(*) as n from frame.example group by label order by n desc limit 3))",
+]
+
+
+@pytest.mark.parametrize("measure", SOUND)
+def test_what_duckdb_computes_of_frames_alone_is_sound(measure, tmp_path):
+    assert own(tmp_path, promise(f'measure: "{measure}", min: 0'))[-1].promises[0].measure == measure
+
+
+def test_what_does_not_end_on_empty_frames_is_told(monkeypatch, tmp_path):
+    monkeypatch.setattr("expectations.own.TRIAL_SECONDS", 0.2)
+    ten = "(values " + ", ".join(f"({n})" for n in range(10)) + ")"
+    rows = ", ".join(f"{ten} t{n}" for n in range(14))  # 10 ** 14
+    with pytest.raises(RequestError, match="this takes more than"):
+        own(tmp_path, promise(f'measure: "(select count(*) from {rows})", min: 0'))
 
 
 @pytest.mark.parametrize(
@@ -139,6 +181,14 @@ def test_the_curation_has_the_last_word_on_a_policy(tmp_path):
     assert own(tmp_path, text, policy={"mine.one": "refuse"})[-1].promises[0].policy == "refuse"
 
 
+def test_the_curation_cannot_let_a_promise_drop_that_asks_for_other_rows(tmp_path):
+    # what is dropped would change what is asked: one row a round, to the last
+    text = promise("every: chars < (select max(chars) from frame.example)")
+    assert own(tmp_path, text)[-1].promises[0].policy == "refuse"
+    with pytest.raises(RequestError, match="found a query"):
+        own(tmp_path, text, policy={"mine.one": "drop"})
+
+
 def test_promises_that_ship_are_sound_on_every_kind_of_curation(tmp_path):
     # what ships is tried as a user's own is: on empty frames, by itself
     from expectations import own as own_room
@@ -159,6 +209,7 @@ def test_check_tells_of_a_fault_before_anything_is_spent(twelve, tmp_path, capsy
     assert not (tmp_path / "home").exists()
 
 
+@pytest.mark.slow
 def test_what_a_suite_says_is_part_of_what_a_release_is_made_from(twelve, line, tmp_path):
     from tasks.release.content import content_id
 

@@ -44,7 +44,7 @@ def front_matter(evidence: Evidence) -> dict[str, Any]:
         **_license(evidence["license"]),
         "language": [code for code in evidence["language"] if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", code)],
         "annotations_creators": _creators(evidence),
-        "task_categories": ["text-classification"],
+        "task_categories": ["text-generation" if kind == "preference" else "text-classification"],
         "task_ids": _TASKS.get(kind),
         "size_categories": [size_category(sum(evidence["splits"].values()))],
         "tags": [
