@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Timer
+from threading import Event, Thread
 from types import NoneType
 from typing import get_args
 
@@ -203,6 +203,7 @@ FRAMES: dict[str, type[Row]] = {
     "cost": CostFrame,
     "file": FileFrame,
 }
+AGAIN_S = 0.1
 _SQL_TYPES = {str: "varchar", int: "bigint", float: "double", bool: "boolean"}
 
 
@@ -215,13 +216,21 @@ def sql_columns(frame: str) -> str:
 @contextmanager
 def at_most(seconds: float, interrupt: Callable[[], None]) -> Iterator[None]:
     """Interrupt what is asked of frames within the block once it has taken that long."""
-    timer = Timer(seconds, interrupt)
-    timer.start()
+    ended = Event()
+
+    def watch() -> None:
+        late = not ended.wait(seconds)
+        while late and not ended.is_set():  # again and again: one that comes between two steps of DuckDB is lost
+            interrupt()
+            ended.wait(AGAIN_S)
+
+    watcher = Thread(target=watch)
+    watcher.start()
     try:
         yield
     finally:
-        timer.cancel()
-        timer.join()  # it holds the connection: to be the last that does, at the end of the process, would abort it
+        ended.set()
+        watcher.join()  # it holds the connection: to be the last that does, at the end of the process, would abort it
 
 
 def _sql_type(annotation: type) -> str:
