@@ -115,6 +115,7 @@ def test_an_address_that_never_answered_is_a_wrong_request(bench, stub, monkeypa
         bench.label()
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_answered_once_and_is_down_is_not_asked_for_every_item(bench, stub, monkeypatch):
     bench.arrive(0, "Awful.")
     bench.label()

@@ -342,6 +342,7 @@ def test_what_failed_gives_back_its_room_and_what_another_run_sent_does_not(tmp_
     assert split(world.ask(many(3), usd_at_most=lambda body: 0.1, room_usd=0.25)) == (2, 0, 0, 1, 0)
 
 
+@pytest.mark.slow
 def test_a_full_queue_is_waited_for_with_smaller_batches(tmp_path, monkeypatch):
     world = World(tmp_path / "s", batch={"queue": 5})
     outcome = world.ask(many(16))  # 16, then 8, are too many; batches of 4 pass

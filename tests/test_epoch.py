@@ -50,6 +50,7 @@ def test_scores_that_change_end_the_certificate_until_another_audit_clears(writt
     assert {status for status, _ in statuses(later).values()} == {"unresolved"}
 
 
+@pytest.mark.slow
 def test_where_too_few_are_left_for_another_audit_an_expired_certificate_accepts_nothing_all_the_same(
     written, tmp_path
 ):

@@ -410,6 +410,7 @@ def test_rows_reconcile(rows, form, is_timed):
     assert used == (len({row[:2] for row in whole}) if is_timed else len(whole))
 
 
+@pytest.mark.slow
 @settings(max_examples=3, deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from(["", "a", "b", "c"]), min_size=3, max_size=3), min_size=1, max_size=8),
