@@ -79,17 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     arguments.diff(add("diff", "say row by row what changed from one release to another", _diff))
     arguments.rollback(add("rollback", "make an earlier release the current one again, for good", _rollback))
     arguments.erase(add("erase", "remove a text from everything that is kept, releases too, with a report", _erase))
-    sql = add("sql", "query the tables of the store and of the latest release, read-only", _sql)
-    sql.add_argument("query", metavar="QUERY", help="DuckDB SQL, as \"select status, count(*) from consensus group by 1\"")  # fmt: skip
-    sql.add_argument(
-        "curation", metavar="CURATION", nargs="?", default=".", help="default: the curation in this folder"
-    )
+    arguments.sql(add("sql", "query the tables of the store and of the latest release, read-only", _sql))
     add("schema", "print the JSON Schema of a curation, for editors to complete", _schema)
-    serve = add("serve", "start Prefect's server and a worker, and deploy the curations", _serve)
-    serve.add_argument(
-        "curations", metavar="CURATION", nargs="+", help="YAML files, or folders that hold curation.yaml"
-    )
-    serve.add_argument("--port", type=int, default=4200, help="port of the UI on 127.0.0.1 (default: 4200)")
+    arguments.serve(add("serve", "start Prefect's server and a worker, and deploy the curations", _serve))
     return parser
 
 

@@ -186,6 +186,20 @@ def erase(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
 
 
+def sql(command: argparse.ArgumentParser) -> None:
+    command.add_argument("query", metavar="QUERY", help="DuckDB SQL, as \"select status, count(*) from consensus group by 1\"")  # fmt: skip
+    command.add_argument(
+        "curation", metavar="CURATION", nargs="?", default=".", help="default: the curation in this folder"
+    )
+
+
+def serve(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "curations", metavar="CURATION", nargs="+", help="YAML files, or folders that hold curation.yaml"
+    )
+    command.add_argument("--port", type=int, default=4200, help="port of the UI on 127.0.0.1 (default: 4200)")
+
+
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 

@@ -17,13 +17,6 @@ from tasks.known import known
 from tasks.sql import keep, relation
 from tasks.stage import stage
 
-_FIRST_REASON = """
-    select reason, count(*)
-    from (select item_id, min(promise) as reason from failing where policy = 'drop' group by item_id)
-    group by reason
-    order by reason
-"""
-
 
 @stage
 def choose_examples(run: Run) -> dict[str, Any]:
@@ -50,7 +43,7 @@ def keep_out(run: Run) -> int:
     rows = connection.sql("from failing where policy = 'drop' order by all").to_arrow_table()
     if not rows.num_rows:
         return 0
-    reasons = connection.sql(_FIRST_REASON).fetchall()  # an item that breaks two promises is one item
+    reasons = relation(connection, "dropped_count").fetchall()
     earlier = connection.sql("from kept_out").to_arrow_table()
     leave_out(run, "example", "item_id", rows["item_id"].combine_chunks())
     write_table(run, "kept_out", pa.concat_tables([earlier, rows.cast(earlier.schema)]))
